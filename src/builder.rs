@@ -1,0 +1,217 @@
+//! How a client is made: every setting with its default, checked before any I/O.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue};
+use url::{Host, Url};
+
+use crate::client::{PartnerCenter, Shared};
+use crate::context::{MS_APPLICATION, MS_CORRELATION_ID, MS_REQUEST_ID, RequestContext, X_LOCALE, header_value};
+use crate::credential::Credential;
+use crate::error::Error;
+
+/// The service's address for all clouds but 21Vianet's.
+const GLOBAL: &str = "https://api.partnercenter.microsoft.com";
+const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
+/// Headers that are the client's or the connection's own.
+static RESERVED: [HeaderName; 12] = [
+    header::AUTHORIZATION,
+    header::ACCEPT,
+    header::HOST,
+    header::USER_AGENT,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    MS_REQUEST_ID,
+    MS_CORRELATION_ID,
+    X_LOCALE,
+    MS_APPLICATION,
+];
+
+/// The settings of a client, from [`PartnerCenter::builder`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use partner_center_devices::{AccessToken, PartnerCenter};
+///
+/// # fn main() -> Result<(), partner_center_devices::Error> {
+/// let partner = PartnerCenter::builder(AccessToken::new("eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9"))
+///     .application_name("Contoso onboarding")
+///     .locale("en-US")
+///     .attempt_timeout(Duration::from_secs(20))
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct Builder {
+    credential: Box<dyn Credential>,
+    base_url: String,
+    locale: String,
+    application_name: Option<String>,
+    headers: Vec<(String, String)>,
+    http_client: Option<reqwest::ClientBuilder>,
+    connect_timeout: Duration,
+    attempt_timeout: Duration,
+    max_body_size: usize,
+}
+
+impl Builder {
+    pub(crate) fn new(credential: impl Credential + 'static) -> Self {
+        Self {
+            credential: Box::new(credential),
+            base_url: GLOBAL.to_owned(),
+            locale: "en-US".to_owned(),
+            application_name: None,
+            headers: Vec::new(),
+            http_client: None,
+            connect_timeout: Duration::from_secs(10),
+            attempt_timeout: Duration::from_secs(60),
+            max_body_size: 64 << 20,
+        }
+    }
+
+    /// Where the service is: default `https://api.partnercenter.microsoft.com`.
+    ///
+    /// A gateway in front of it may have a path; calls append `/v1/…`. Only https, except on
+    /// loopback, where nothing leaves the machine and no proxy is used.
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = url.into();
+        self
+    }
+
+    /// The language of texts in answers (`X-Locale`): default `en-US`.
+    pub fn locale(mut self, locale: impl Into<String>) -> Self {
+        self.locale = locale.into();
+        self
+    }
+
+    /// The name of your application (`MS-PartnerCenter-Application`): not sent by default.
+    pub fn application_name(mut self, name: impl Into<String>) -> Self {
+        self.application_name = Some(name.into());
+        self
+    }
+
+    /// A further header for every call. The headers that the client writes itself are not taken:
+    /// `Authorization`, `Accept`, `Host`, `User-Agent`, the ids, locale and application name.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Your own HTTP client settings: proxies, certificates, DNS.
+    ///
+    /// It is the builder and not the built client because two things are not yours to set: redirects
+    /// are never followed, and [`connect_timeout`](Self::connect_timeout) is this builder's.
+    pub fn http_client(mut self, client: reqwest::ClientBuilder) -> Self {
+        self.http_client = Some(client);
+        self
+    }
+
+    /// How long connecting may take: default 10 seconds.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long one attempt may take, from connecting to the last byte: default 60 seconds.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
+    }
+
+    /// How large the body of an answer may be, in bytes: default 64 MiB. A larger one is an error
+    /// as soon as its announced or actual length passes the bound.
+    pub fn max_body_size(mut self, bytes: usize) -> Self {
+        self.max_body_size = bytes;
+        self
+    }
+
+    /// Checks the settings and makes the client. Connects to nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config) if the base URL is not absolute, not https (loopback
+    /// excepted), or carries credentials, a query or a fragment; if a locale, name or header is not
+    /// fit for HTTP, or is the client's own; if the HTTP client cannot be built.
+    pub fn build(self) -> Result<PartnerCenter, Error> {
+        let (base_url, on_loopback) = checked_url("the base URL", &self.base_url)?;
+        let mut headers = self.extra_headers()?;
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        headers.insert(X_LOCALE, header_value("the locale", &self.locale)?);
+        if let Some(name) = &self.application_name {
+            headers.insert(MS_APPLICATION, header_value("the application name", name)?);
+        }
+
+        let mut http = self.http_client.unwrap_or_default();
+        http = http.redirect(reqwest::redirect::Policy::none()).connect_timeout(self.connect_timeout);
+        if on_loopback {
+            // A proxy from the environment would see the token in plain text.
+            http = http.no_proxy();
+        }
+        let http = http.build().map_err(|error| Error::config("cannot build the HTTP client").caused_by(error))?;
+
+        let shared = Shared {
+            credential: self.credential,
+            http,
+            base_url,
+            headers,
+            attempt_timeout: self.attempt_timeout,
+            max_body_size: self.max_body_size,
+        };
+        Ok(PartnerCenter { shared: Arc::new(shared), context: RequestContext::new() })
+    }
+
+    fn extra_headers(&self) -> Result<HeaderMap, Error> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let key = HeaderName::try_from(name)
+                .map_err(|_| Error::config(format!("{name:?} is not the name of a header")))?;
+            if RESERVED.contains(&key) {
+                return Err(Error::config(format!("the header {key} is written by the client itself")));
+            }
+            headers.append(key, header_value(&format!("the header {name}"), value)?);
+        }
+        Ok(headers)
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("base_url", &self.base_url).finish_non_exhaustive()
+    }
+}
+
+/// A URL that a token may be sent to, without trailing slash, and whether it is on loopback.
+pub(crate) fn checked_url(what: &str, text: &str) -> Result<(Url, bool), Error> {
+    let wrong = |why: &str| Error::config(format!("{what} {why}"));
+    let mut url = Url::parse(text.trim()).map_err(|error| wrong("is not an absolute URL").caused_by(error))?;
+    let on_loopback = match url.host() {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+        None => return Err(wrong("has no host")),
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if on_loopback => {}
+        "http" => return Err(wrong("is not https: a token would cross the network in plain text")),
+        _ => return Err(wrong("is neither https nor, on loopback, http")),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("carries a user name or password"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("carries a query or a fragment"));
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok((url, on_loopback))
+}

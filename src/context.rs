@@ -1,0 +1,116 @@
+//! The headers that make a call traceable: their names, the ids sent, and a caller's own choice of
+//! them. Names and meaning are those of Microsoft's "Partner Center REST headers".
+
+use http::header::HeaderName;
+use http::{HeaderMap, HeaderValue};
+use uuid::Uuid;
+
+use crate::error::Error;
+
+pub(crate) const MS_REQUEST_ID: HeaderName = HeaderName::from_static("ms-requestid");
+pub(crate) const MS_CORRELATION_ID: HeaderName = HeaderName::from_static("ms-correlationid");
+pub(crate) const MS_CV: HeaderName = HeaderName::from_static("ms-cv");
+pub(crate) const MS_SERVER_ID: HeaderName = HeaderName::from_static("ms-serverid");
+pub(crate) const X_LOCALE: HeaderName = HeaderName::from_static("x-locale");
+pub(crate) const MS_APPLICATION: HeaderName = HeaderName::from_static("ms-partnercenter-application");
+
+/// The caller's own ids and locale for the calls of a handle; what is not set is the client's.
+///
+/// Give it to [`PartnerCenter::with`](crate::PartnerCenter::with), as one does in Microsoft's SDK.
+///
+/// ```
+/// use partner_center_devices::RequestContext;
+/// use uuid::Uuid;
+///
+/// # fn main() -> Result<(), partner_center_devices::Error> {
+/// let context = RequestContext::new().correlation_id(Uuid::new_v4()).locale("de-DE")?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct RequestContext {
+    request_id: Option<Uuid>,
+    correlation_id: Option<Uuid>,
+    locale: Option<HeaderValue>,
+}
+
+impl RequestContext {
+    /// A context that sets nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sends this `MS-RequestId` with every call of the handle.
+    ///
+    /// The documents want a new one for each call; without this, each call has a fresh one, which
+    /// stays the same over its attempts. Set it to repeat a call under the id it had.
+    #[must_use]
+    pub fn request_id(mut self, id: Uuid) -> Self {
+        self.request_id = Some(id);
+        self
+    }
+
+    /// Sends this `MS-CorrelationId` with every call of the handle, to find them together in logs.
+    ///
+    /// Without this, each call has a fresh one.
+    #[must_use]
+    pub fn correlation_id(mut self, id: Uuid) -> Self {
+        self.correlation_id = Some(id);
+        self
+    }
+
+    /// Asks for texts in this language, in place of the client's locale.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config) if no HTTP header may carry the text.
+    pub fn locale(mut self, locale: impl AsRef<str>) -> Result<Self, Error> {
+        self.locale = Some(header_value("the locale", locale.as_ref())?);
+        Ok(self)
+    }
+
+    /// The ids of one call: the caller's, or fresh ones.
+    pub(crate) fn ids(&self) -> CallIds {
+        CallIds {
+            request_id: self.request_id.unwrap_or_else(Uuid::new_v4),
+            correlation_id: self.correlation_id.unwrap_or_else(Uuid::new_v4),
+        }
+    }
+
+    /// Puts the locale, if one is set, in place of the client's.
+    pub(crate) fn write_locale(&self, headers: &mut HeaderMap) {
+        if let Some(locale) = &self.locale {
+            headers.insert(X_LOCALE, locale.clone());
+        }
+    }
+}
+
+/// The ids that one call sends with all its attempts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallIds {
+    pub(crate) request_id: Uuid,
+    pub(crate) correlation_id: Uuid,
+}
+
+impl CallIds {
+    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+        for (name, id) in [(MS_REQUEST_ID, self.request_id), (MS_CORRELATION_ID, self.correlation_id)] {
+            // Hexadecimal digits and hyphens are always a header value.
+            if let Ok(value) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
+                headers.insert(name, value);
+            }
+        }
+    }
+}
+
+/// A header value from a caller's text, or the error that says which text it was.
+pub(crate) fn header_value(what: &str, text: &str) -> Result<HeaderValue, Error> {
+    // Bytes beyond ASCII pass HTTP's grammar, but no two receivers agree on what they mean.
+    let value = HeaderValue::from_str(text).ok().filter(|value| value.to_str().is_ok());
+    value.ok_or_else(|| Error::config(format!("{what} has characters that no HTTP header may carry")))
+}
+
+/// A header of an answer, if it is text.
+pub(crate) fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}

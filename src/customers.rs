@@ -1,0 +1,98 @@
+//! The path to a call, as Microsoft's SDK has it. Handles own what they need: they can be kept, sent
+//! to other tasks and used often, and making them does no I/O.
+
+use crate::client::PartnerCenter;
+use crate::error::Error;
+use crate::models::{BatchTrackingId, BatchUploadDetails, CustomerId, DeviceBatchCollection};
+use crate::response::Response;
+
+/// The customers of the partner.
+#[derive(Clone, Debug)]
+pub struct Customers {
+    pub(crate) partner: PartnerCenter,
+}
+
+impl Customers {
+    /// One customer, by its Microsoft id (the customer tenant id).
+    pub fn by_id(&self, id: impl Into<CustomerId>) -> Customer {
+        Customer { partner: self.partner.clone(), id: id.into() }
+    }
+}
+
+/// One customer of the partner.
+#[derive(Clone, Debug)]
+pub struct Customer {
+    partner: PartnerCenter,
+    id: CustomerId,
+}
+
+impl Customer {
+    /// The device batches of the customer.
+    pub fn device_batches(&self) -> DeviceBatches {
+        DeviceBatches { partner: self.partner.clone(), customer: self.id.clone() }
+    }
+
+    /// The uploads of device batches of the customer.
+    pub fn batch_upload_status(&self) -> BatchUploads {
+        BatchUploads { customer: self.clone() }
+    }
+}
+
+/// The device batches of a customer.
+#[derive(Clone, Debug)]
+pub struct DeviceBatches {
+    partner: PartnerCenter,
+    customer: CustomerId,
+}
+
+impl DeviceBatches {
+    /// Gets the device batches of the customer.
+    ///
+    /// # Errors
+    ///
+    /// See [`ErrorKind`](crate::ErrorKind).
+    pub async fn get(&self) -> Result<Response<DeviceBatchCollection>, Error> {
+        let call = |client: crate::generated::Client| {
+            let customer = self.customer.clone();
+            async move { client.get_device_batches(&customer).await }
+        };
+        self.partner.send("getDeviceBatches", call).await
+    }
+}
+
+/// The uploads of device batches of a customer.
+#[derive(Clone, Debug)]
+pub struct BatchUploads {
+    customer: Customer,
+}
+
+impl BatchUploads {
+    /// One upload, by the tracking id from the `Location` header that answered it.
+    pub fn by_id(&self, id: impl Into<BatchTrackingId>) -> BatchUploadStatus {
+        let Customer { partner, id: customer } = self.customer.clone();
+        BatchUploadStatus { partner, customer, id: id.into() }
+    }
+}
+
+/// The status of one upload of a device batch.
+#[derive(Clone, Debug)]
+pub struct BatchUploadStatus {
+    partner: PartnerCenter,
+    customer: CustomerId,
+    id: BatchTrackingId,
+}
+
+impl BatchUploadStatus {
+    /// Gets the status of the upload and of each of its devices.
+    ///
+    /// # Errors
+    ///
+    /// See [`ErrorKind`](crate::ErrorKind).
+    pub async fn get(&self) -> Result<Response<BatchUploadDetails>, Error> {
+        let call = |client: crate::generated::Client| {
+            let (customer, id) = (self.customer.clone(), self.id.clone());
+            async move { client.get_batch_upload_status(&customer, &id).await }
+        };
+        self.partner.send("getBatchUploadStatus", call).await
+    }
+}

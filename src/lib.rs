@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod builder;
+mod client;
+mod context;
+mod credential;
+mod customers;
+#[cfg(feature = "emulator")]
+#[cfg_attr(docsrs, doc(cfg(feature = "emulator")))]
+pub mod emulator;
+mod error;
+mod generated;
+mod lenient;
+pub mod models;
+mod response;
+mod retry;
+mod wire;
+
+pub use builder::Builder;
+pub use client::PartnerCenter;
+pub use context::RequestContext;
+pub use credential::{AccessToken, Credential, TokenFuture};
+pub use customers::{BatchUploadStatus, BatchUploads, Customer, Customers, DeviceBatches};
+pub use error::{Error, ErrorKind};
+pub use models::{BatchTrackingId, CustomerId};
+pub use response::Response;

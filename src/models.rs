@@ -1,0 +1,99 @@
+//! What the service answers with: the schemas of the specification, as Rust types.
+//!
+//! All members are optional because the service leaves members out, or sends null, without a rule
+//! that its documents state. Unknown members are ignored. The types are `#[non_exhaustive]`: a new
+//! member in the specification does not break code that uses them. Build one with `default()`:
+//!
+//! ```
+//! use partner_center_devices::models::{DeviceUploadDetails, UploadStatus};
+//!
+//! let mut device = DeviceUploadDetails::default();
+//! device.serial_number = Some("1234567890".to_owned());
+//! device.status = Some(UploadStatus::Finished);
+//! assert_eq!(device.error_code, None);
+//! ```
+
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::{Serialize, Serializer};
+
+pub use crate::generated::UploadStatus;
+pub use crate::generated::types::{
+    BatchTrackingId, BatchUploadDetails, CustomerId, DeviceBatch, DeviceBatchCollection, DeviceUploadDetails,
+    KeyValuePair, Link, ResourceAttributes, ResourceLinks,
+};
+
+impl UploadStatus {
+    /// The numbers that older answers have in place of texts: `DeviceUploadStatusType` of
+    /// Microsoft's .NET SDK, in its order.
+    const BY_NUMBER: [Self; 5] =
+        [Self::Unknown, Self::Queued, Self::Processing, Self::Finished, Self::FinishedWithErrors];
+
+    /// Whether the upload has ended: `finished` or `finished_with_errors`.
+    ///
+    /// A status that this crate does not know has not ended.
+    ///
+    /// ```
+    /// use partner_center_devices::models::UploadStatus;
+    ///
+    /// assert!(UploadStatus::FinishedWithErrors.is_terminal());
+    /// assert!(!UploadStatus::from("paused_by_operator").is_terminal());
+    /// ```
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Finished | Self::FinishedWithErrors)
+    }
+}
+
+/// Letter case, hyphens and underscores make no difference: one published table writes
+/// `in-progress` beside `finished_with_errors`. Any other text is kept as it is.
+impl From<&str> for UploadStatus {
+    fn from(text: &str) -> Self {
+        fn letters(text: &str) -> impl Iterator<Item = char> {
+            text.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_lowercase())
+        }
+        let listed = Self::LISTED.iter().find(|status| letters(status.as_str()).eq(letters(text)));
+        listed.cloned().unwrap_or_else(|| Self::Other(text.to_owned()))
+    }
+}
+
+impl fmt::Display for UploadStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Serialize for UploadStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for UploadStatus {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct StatusVisitor;
+
+        impl Visitor<'_> for StatusVisitor {
+            type Value = UploadStatus;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a status as text or number")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<UploadStatus, E> {
+                Ok(text.into())
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<UploadStatus, E> {
+                let known = usize::try_from(number).ok().and_then(|index| UploadStatus::BY_NUMBER.get(index));
+                Ok(known.cloned().unwrap_or_else(|| UploadStatus::Other(number.to_string())))
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<UploadStatus, E> {
+                Ok(UploadStatus::Other(number.to_string()))
+            }
+        }
+
+        deserializer.deserialize_any(StatusVisitor)
+    }
+}

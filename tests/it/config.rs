@@ -1,0 +1,118 @@
+//! Mistakes of the caller: found when the client is built, before any I/O.
+
+use std::error::Error as _;
+
+use partner_center_devices::{
+    AccessToken, BatchTrackingId, Builder, CustomerId, ErrorKind, PartnerCenter, RequestContext,
+};
+
+use crate::server::{CUSTOMER, Server};
+
+fn builder() -> Builder {
+    PartnerCenter::builder(AccessToken::new("token"))
+}
+
+fn refusal(builder: Builder) -> String {
+    let error = builder.build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert_eq!(error.attempts(), 0);
+    error.to_string()
+}
+
+#[test]
+fn a_client_is_built_without_a_runtime() {
+    builder().build().unwrap();
+}
+
+#[test]
+fn base_urls_other_than_https_are_refused_but_on_loopback() {
+    for url in
+        ["http://127.0.0.1:8080", "http://127.9.9.9", "http://[::1]:80", "http://localhost:1", "http://LOCALHOST"]
+    {
+        builder().base_url(url).build().unwrap();
+    }
+    for url in [
+        "http://example.com",
+        "http://127.0.0.1.example.com",
+        "http://localhost.example.com",
+        "http://10.0.0.1",
+        "http://[::2]",
+    ] {
+        assert!(refusal(builder().base_url(url)).contains("not https"), "{url}");
+    }
+    assert!(refusal(builder().base_url("ftp://localhost")).contains("neither https"));
+}
+
+#[test]
+fn a_base_url_that_is_none_is_refused() {
+    for (url, why) in [
+        ("", "not an absolute URL"),
+        ("api.partnercenter.microsoft.com", "not an absolute URL"),
+        ("https://", "not an absolute URL"),
+        ("https://user:secret@example.com", "user name or password"),
+        ("https://example.com/?a=b", "query or a fragment"),
+        ("https://example.com/#a", "query or a fragment"),
+        ("data:text/plain,x", "no host"),
+    ] {
+        let message = refusal(builder().base_url(url));
+        assert!(message.contains(why) && !message.contains("secret"), "{url}: {message}");
+    }
+}
+
+#[test]
+fn values_that_no_header_may_carry_are_refused() {
+    for value in ["a\r\nX-Injected: 1", "a\nb", "naïve – dash", "a\0b"] {
+        assert!(refusal(builder().locale(value)).contains("the locale"));
+        assert!(refusal(builder().application_name(value)).contains("the application name"));
+        assert!(refusal(builder().header("X-Extra", value)).contains("X-Extra"));
+        assert_eq!(RequestContext::new().locale(value).unwrap_err().kind(), ErrorKind::Config);
+    }
+    assert!(refusal(builder().header("X Extra", "a")).contains("not the name of a header"));
+}
+
+#[test]
+fn headers_of_the_client_itself_cannot_be_set() {
+    for name in [
+        "Authorization",
+        "authorization",
+        "MS-RequestId",
+        "ms-correlationid",
+        "Host",
+        "Accept",
+        "X-Locale",
+        "Content-Length",
+    ] {
+        assert!(refusal(builder().header(name, "a")).contains("by the client itself"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_none_fails_before_any_request() {
+    for token in ["", "  ", "Bearer eyJ0", "a\r\nX-Injected: 1", "tökén"] {
+        let server = Server::with_body("{}").await;
+        let partner = PartnerCenter::builder(AccessToken::new(token)).base_url(&server.base_url).build().unwrap();
+        let error = crate::server::upload(&partner).get().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Credential);
+        assert!(error.source().unwrap().to_string().contains("the access token"));
+        assert_eq!(error.attempts(), 0);
+        assert!(server.requests().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn white_space_around_a_token_is_dropped() {
+    let server = Server::with_body("{}").await;
+    let partner =
+        PartnerCenter::builder(AccessToken::new(" from-a-file\r\n")).base_url(&server.base_url).build().unwrap();
+    crate::server::upload(&partner).get().await.unwrap();
+    assert_eq!(server.sent(0, "authorization").as_deref(), Some("Bearer from-a-file"));
+}
+
+#[test]
+fn ids_are_guids_and_show_in_lower_case_with_hyphens() {
+    let id: CustomerId = CUSTOMER.to_uppercase().parse().unwrap();
+    assert_eq!(id.to_string(), CUSTOMER);
+    for text in ["", "47021739", "../../v1/customers", "47021739-3426-40bf-9601-61b4b6d7c79"] {
+        assert!(text.parse::<CustomerId>().is_err() && text.parse::<BatchTrackingId>().is_err(), "{text}");
+    }
+}

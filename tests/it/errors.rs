@@ -1,0 +1,198 @@
+//! What comes in with anything but a 200, and what can be known of it.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use http::StatusCode;
+use partner_center_devices::{Error, ErrorKind};
+use serde_json::json;
+
+use crate::server::{Reply, Server, answer};
+
+const IDS: [(&str, &str); 4] = [
+    ("MS-RequestId", "7b3e2e00-b330-4480-9d84-59ace713427f"),
+    ("MS-CorrelationId", "4a5002a2-0c1b-4e57-b491-dbcf19c0e7b8"),
+    ("MS-CV", "YrLe3w6BbUSMt1fi.0"),
+    ("MS-ServerId", "030020344"),
+];
+
+async fn failing(status: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Error {
+    Server::answering(answer(status, headers, body)).await.upload().get().await.unwrap_err()
+}
+
+#[tokio::test]
+async fn the_documented_fault_is_read_whole() {
+    let body = r#"{"code":60003,"description":"Tenant not found.","data":["a","b"],"source":"PartnerFD"}"#;
+    let error = failing("404 Not Found", &IDS, body).await;
+    assert_eq!(error.kind(), ErrorKind::Service);
+    assert_eq!(error.status(), Some(StatusCode::NOT_FOUND));
+    assert!(error.is_not_found() && !error.is_retryable());
+    assert_eq!(error.code(), Some("60003"));
+    assert_eq!(error.description(), Some("Tenant not found."));
+    assert_eq!(error.data(), Some(&json!(["a", "b"])));
+    assert_eq!(error.source_system(), Some("PartnerFD"));
+    assert_eq!(error.body(), body.as_bytes());
+    assert_eq!(error.service_request_id(), Some(IDS[0].1));
+    assert_eq!(error.service_correlation_id(), Some(IDS[1].1));
+    assert_eq!(error.ms_cv(), Some(IDS[2].1));
+    assert_eq!(error.server_id(), Some(IDS[3].1));
+    assert!(error.request_id().is_some() && error.correlation_id().is_some());
+    assert_eq!(error.attempts(), 1);
+    assert_eq!(
+        error.to_string(),
+        "the service answered 404 Not Found, code 60003: Tenant not found \
+         (request id 7b3e2e00-b330-4480-9d84-59ace713427f, correlation id 4a5002a2-0c1b-4e57-b491-dbcf19c0e7b8)"
+    );
+}
+
+#[tokio::test]
+async fn the_gateways_throttle_is_read_with_its_wait() {
+    let body = r#"{ "statusCode": 429, "message": "Rate limit is exceeded. Try again in 57 seconds." }"#;
+    let error = failing("429 Too Many Requests", &[("Retry-After", "57")], body).await;
+    assert!(error.is_throttled() && error.is_retryable());
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(57)));
+    assert_eq!(error.description(), Some("Rate limit is exceeded. Try again in 57 seconds."));
+    assert_eq!(error.code(), None);
+}
+
+#[tokio::test]
+async fn a_retry_after_of_another_form_is_read_or_ignored() {
+    let error = failing("503 Service Unavailable", &[("Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT")], "").await;
+    assert!(error.retry_after().unwrap() > Duration::from_secs(1 << 30));
+    for ignored in ["Tue, 25 Jul 2017 17:52:41 GMT", "-5", "soon", "", "1.5", "99999999999999999999999"] {
+        let error = failing("503 Service Unavailable", &[("Retry-After", ignored)], "").await;
+        assert_eq!(error.retry_after(), None, "{ignored}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_any_other_shape_keeps_status_headers_and_bytes() {
+    let bodies: [&[u8]; 9] = [
+        b"<html><body>Bad Gateway</body></html>",
+        b"upstream connect error",
+        b"",
+        br#"{"code":800003,"descr"#,
+        b"null",
+        b"[]",
+        b"\xff\xfe{\0}\0",
+        b"\"quoted\"",
+        b"{}",
+    ];
+    for body in bodies {
+        let error = failing("502 Bad Gateway", &IDS, body).await;
+        assert_eq!(error.kind(), ErrorKind::Service);
+        assert_eq!(error.status(), Some(StatusCode::BAD_GATEWAY));
+        assert_eq!(error.body(), body);
+        assert_eq!(error.service_request_id(), Some(IDS[0].1));
+        assert_eq!((error.code(), error.description(), error.data()), (None, None, None));
+        assert!(error.is_retryable());
+    }
+}
+
+#[tokio::test]
+async fn one_member_of_an_unexpected_type_does_not_lose_the_others() {
+    let body = r#"{"code":"900421","description":["?"],"data":{"a":1},"source":"PartnerFD"}"#;
+    let error = failing("401 Unauthorized", &[], format!("\u{feff}{body}")).await;
+    assert!(error.is_unauthorized());
+    assert_eq!(error.code(), Some("900421"));
+    assert_eq!(error.description(), None);
+    assert_eq!(error.data(), Some(&json!({ "a": 1 })));
+    assert_eq!(error.source_system(), Some("PartnerFD"));
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed_and_its_location_is_named() {
+    let elsewhere = Server::with_body("{}").await;
+    for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
+        let error = failing(status, &[("Location", &elsewhere.base_url)], "").await;
+        assert_eq!(error.kind(), ErrorKind::Service);
+        assert_eq!(error.location(), Some(elsewhere.base_url.as_str()));
+        assert!(error.to_string().contains(&elsewhere.base_url), "{error}");
+        assert!(!error.is_retryable());
+    }
+    assert!(elsewhere.requests().is_empty());
+}
+
+#[tokio::test]
+async fn redirects_stay_off_with_the_callers_http_client() {
+    let elsewhere = Server::with_body("{}").await;
+    let server = Server::answering(answer("302 Found", &[("Location", &elsewhere.base_url)], "")).await;
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::limited(10));
+    let partner = server.builder().http_client(client).build().unwrap();
+    assert_eq!(crate::server::upload(&partner).get().await.unwrap_err().status(), Some(StatusCode::FOUND));
+    assert!(elsewhere.requests().is_empty());
+}
+
+#[tokio::test]
+async fn another_success_than_200_is_an_error_of_the_service() {
+    for status in ["201 Created", "204 No Content", "206 Partial Content", "304 Not Modified"] {
+        let bytes = format!("HTTP/1.1 {status}\r\n\r\n").into_bytes();
+        let error = Server::new([Reply::SendAndClose(bytes)]).await.upload().get().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Service, "{status}");
+        assert_eq!(error.status().unwrap().as_str(), &status[..3]);
+    }
+}
+
+#[tokio::test]
+async fn a_status_survives_a_body_that_breaks_off_or_is_too_large() {
+    let cut = b"HTTP/1.1 404 Not Found\r\nContent-Length: 100\r\nMS-CV: cv.0\r\n\r\nNot".to_vec();
+    let error = Server::new([Reply::SendAndClose(cut)]).await.upload().get().await.unwrap_err();
+    assert!(error.is_not_found());
+    assert_eq!((error.ms_cv(), error.body()), (Some("cv.0"), &b"Not"[..]));
+
+    let server = Server::answering(answer("429 Too Many Requests", &[("Retry-After", "3")], vec![b'x'; 2000])).await;
+    let partner = server.builder().max_body_size(1000).build().unwrap();
+    let error = crate::server::upload(&partner).get().await.unwrap_err();
+    assert!(error.is_throttled() && error.body().is_empty());
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
+}
+
+#[tokio::test]
+async fn no_answer_is_a_transport_error_with_its_cause() {
+    let silent = Server::new([Reply::SendAndClose(Vec::new())]).await.upload().get().await.unwrap_err();
+    let cut = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{".to_vec();
+    let cut = Server::new([Reply::SendAndClose(cut)]).await.upload().get().await.unwrap_err();
+    let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let nobody = partner_center_devices::PartnerCenter::builder(partner_center_devices::AccessToken::new("token"))
+        .base_url(format!("http://127.0.0.1:{port}"))
+        .build()
+        .unwrap();
+    let refused = crate::server::upload(&nobody).get().await.unwrap_err();
+    for (error, message) in [
+        (silent, "no answer from the service"),
+        (cut, "the answer broke off"),
+        (refused, "cannot connect to the service"),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Transport);
+        assert_eq!(error.to_string(), message);
+        assert!(error.source().is_some() && error.is_retryable() && !error.is_timeout());
+        assert!(error.request_id().is_some());
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_ends_at_its_time_out() {
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{".to_vec();
+    for stalled in [Vec::new(), head] {
+        let server = Server::answering(stalled).await;
+        let partner = server.builder().attempt_timeout(Duration::from_millis(100)).build().unwrap();
+        let error = crate::server::upload(&partner).get().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Transport);
+        assert!(error.is_timeout(), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn display_is_one_bounded_line_whatever_the_service_says() {
+    let body = json!({ "code": "x\r\n\u{1b}[31m", "description": "a\nb\r\n".repeat(1000) }).to_string();
+    let line = failing("500 Internal Server Error", &[], body).await.to_string();
+    assert!(!line.chars().any(char::is_control) && line.len() < 1000, "{line}");
+}
+
+#[test]
+fn an_error_is_a_pointer_wide_and_crosses_threads() {
+    fn crosses_threads<T: Send + Sync + 'static>() {}
+    crosses_threads::<Error>();
+    crosses_threads::<partner_center_devices::PartnerCenter>();
+    assert_eq!(size_of::<Error>(), size_of::<usize>());
+}

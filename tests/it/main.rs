@@ -1,0 +1,11 @@
+//! The rules of this crate, tested through its public face and over real sockets.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
+
+mod answers;
+mod config;
+mod errors;
+mod requests;
+mod secrets;
+mod server;
+mod specification;
+mod stand_in;

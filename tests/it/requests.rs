@@ -1,0 +1,151 @@
+//! What goes out: a call is exactly the documented request.
+
+use partner_center_devices::RequestContext;
+use uuid::Uuid;
+
+use crate::server::{CUSTOMER, Server, TOKEN, TRACKING, answer, customer, header, upload};
+
+async fn answering_twice() -> Server {
+    let reply = || crate::server::Reply::Send(answer("200 OK", &[], "{}"));
+    Server::new([reply(), reply()]).await
+}
+
+fn names(head: &str) -> Vec<String> {
+    let mut names: Vec<_> =
+        head.lines().skip(1).filter_map(|line| line.split_once(": ")).map(|(name, _)| name.to_lowercase()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn an_upload_status_call_is_exactly_the_documented_request() {
+    let server = Server::with_body("{}").await;
+    let response = server.upload().get().await.unwrap();
+
+    let head = &server.requests()[0];
+    assert!(
+        head.starts_with(&format!("GET /v1/customers/{CUSTOMER}/batchJobStatus/{TRACKING} HTTP/1.1\r\n")),
+        "{head}"
+    );
+    assert_eq!(
+        names(head),
+        ["accept", "authorization", "host", "ms-correlationid", "ms-requestid", "user-agent", "x-locale"]
+    );
+    let expected = [
+        ("authorization", format!("Bearer {TOKEN}")),
+        ("accept", "application/json".to_owned()),
+        ("x-locale", "en-US".to_owned()),
+        ("host", server.base_url.strip_prefix("http://").unwrap().to_owned()),
+        ("user-agent", format!("partner-center-devices/{}", env!("CARGO_PKG_VERSION"))),
+        ("ms-requestid", response.request_id().to_string()),
+        ("ms-correlationid", response.correlation_id().to_string()),
+    ];
+    for (name, value) in expected {
+        assert_eq!(header(head, name).as_deref(), Some(value.as_str()), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_device_batches_call_is_the_documented_request() {
+    let server = Server::with_body("{}").await;
+    server.customer().device_batches().get().await.unwrap();
+    let head = &server.requests()[0];
+    assert!(head.starts_with(&format!("GET /v1/customers/{CUSTOMER}/deviceBatches HTTP/1.1\r\n")), "{head}");
+}
+
+#[tokio::test]
+async fn sends_every_header_parameter_of_the_specification() {
+    let server = answering_twice().await;
+    let partner = server.builder().application_name("Contoso onboarding").build().unwrap();
+    upload(&partner).get().await.unwrap();
+    customer(&partner).device_batches().get().await.unwrap();
+
+    let document = crate::specification::document();
+    for (request, path) in document["paths"].as_object().unwrap().values().rev().enumerate() {
+        for parameter in path["get"]["parameters"].as_array().unwrap() {
+            let name = parameter["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+            let parameter = &document["components"]["parameters"][name];
+            if parameter["in"] == "header" {
+                let name = parameter["name"].as_str().unwrap();
+                assert!(server.sent(request, name).is_some(), "{name} is not sent");
+            }
+        }
+    }
+    assert_eq!(server.sent(0, "MS-PartnerCenter-Application").as_deref(), Some("Contoso onboarding"));
+}
+
+#[tokio::test]
+async fn each_call_has_fresh_ids() {
+    let server = answering_twice().await;
+    let upload = server.upload();
+    let (first, second) = (upload.get().await.unwrap(), upload.get().await.unwrap());
+    assert_ne!(first.request_id(), second.request_id());
+    assert_ne!(first.correlation_id(), second.correlation_id());
+    assert_ne!(first.request_id(), first.correlation_id());
+}
+
+#[tokio::test]
+async fn a_context_sets_ids_and_locale_for_its_handle_only() {
+    let server = answering_twice().await;
+    let partner = server.partner();
+    let (request_id, correlation_id) = (Uuid::new_v4(), Uuid::new_v4());
+    let context = RequestContext::new().request_id(request_id).correlation_id(correlation_id).locale("de-DE").unwrap();
+    upload(&partner.with(context)).get().await.unwrap();
+    upload(&partner).get().await.unwrap();
+
+    assert_eq!(server.sent(0, "MS-RequestId"), Some(request_id.to_string()));
+    assert_eq!(server.sent(0, "MS-CorrelationId"), Some(correlation_id.to_string()));
+    assert_eq!(server.sent(0, "X-Locale").as_deref(), Some("de-DE"));
+    assert_ne!(server.sent(1, "MS-RequestId"), Some(request_id.to_string()));
+    assert_eq!(server.sent(1, "X-Locale").as_deref(), Some("en-US"));
+}
+
+#[tokio::test]
+async fn further_headers_of_the_client_are_sent() {
+    let server = Server::with_body("{}").await;
+    let partner = server.builder().header("ValidateMfa", "true").locale("fr-FR").build().unwrap();
+    upload(&partner).get().await.unwrap();
+    assert_eq!(server.sent(0, "validatemfa").as_deref(), Some("true"));
+    assert_eq!(server.sent(0, "x-locale").as_deref(), Some("fr-FR"));
+}
+
+#[tokio::test]
+async fn headers_of_the_callers_http_client_do_not_replace_ours() {
+    let server = Server::with_body("{}").await;
+    let mut headers = http::HeaderMap::new();
+    headers.insert("authorization", http::HeaderValue::from_static("Bearer another"));
+    headers.insert("x-gateway", http::HeaderValue::from_static("yes"));
+    let client = reqwest::Client::builder().default_headers(headers).user_agent("another/1.0");
+    upload(&server.builder().http_client(client).build().unwrap()).get().await.unwrap();
+    assert_eq!(server.sent(0, "authorization"), Some(format!("Bearer {TOKEN}")));
+    assert!(server.sent(0, "user-agent").unwrap().starts_with("partner-center-devices/"));
+    assert_eq!(server.sent(0, "x-gateway").as_deref(), Some("yes"));
+}
+
+#[tokio::test]
+async fn a_base_url_may_have_a_path_and_a_trailing_slash() {
+    for (suffix, prefix) in [("/", ""), ("/gateway", "/gateway"), ("/gate/way///", "/gate/way")] {
+        let server = Server::with_body("{}").await;
+        let partner = server.builder().base_url(format!("{}{suffix}", server.base_url)).build().unwrap();
+        customer(&partner).device_batches().get().await.unwrap();
+        let head = &server.requests()[0];
+        assert!(head.starts_with(&format!("GET {prefix}/v1/customers/{CUSTOMER}/deviceBatches ")), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn handles_own_what_they_need_and_can_be_spawned() {
+    let server = answering_twice().await;
+    let handle = server.upload();
+    let calls = [
+        tokio::spawn({
+            let handle = handle.clone();
+            async move { handle.get().await }
+        }),
+        tokio::spawn(async move { handle.get().await }),
+    ];
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(server.requests().len(), 2);
+}

@@ -1,0 +1,136 @@
+//! Nothing shows a token: not `Debug`, not an error, not a log line.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use partner_center_devices::emulator::Emulator;
+use partner_center_devices::{AccessToken, Error};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+use crate::server::{Reply, Server, TOKEN, answer, upload};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// What everything in this process logs, down to trace and below this crate: one for all tests,
+/// for a log of one thread misses what other threads registered first.
+fn log() -> &'static Log {
+    static LOG: OnceLock<Log> = OnceLock::new();
+    LOG.get_or_init(|| {
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_span_events(FmtSpan::NEW)
+            .with_ansi(false)
+            .with_writer(log.clone())
+            .finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+        log
+    })
+}
+
+fn everything_about(error: &Error) -> String {
+    let mut text = format!("{error} {error:?} {error:#?} {:?}", error.headers());
+    text.push_str(&String::from_utf8_lossy(error.body()));
+    let mut source = error.source();
+    while let Some(error) = source {
+        write!(text, "{error} {error:?}").unwrap();
+        source = error.source();
+    }
+    text
+}
+
+#[tokio::test]
+async fn a_token_is_in_no_debug_output_no_error_and_no_log() {
+    let log = log();
+    let mut shown = format!("{:?} {:#?}", AccessToken::new(TOKEN), AccessToken::new(TOKEN));
+
+    let echo = format!(r#"{{"code":1,"description":"you sent Authorization: Bearer {TOKEN}"}}"#);
+    let echoed = format!("Bearer {TOKEN}");
+    let headers = [("Location", echoed.as_str()), ("X-Echo", echoed.as_str())];
+    let replies = [
+        answer("500 Internal Server Error", &headers, &echo),
+        answer("302 Found", &headers, &echo),
+        answer("200 OK", &headers, format!(r#"{{"status":{{"{TOKEN}":1}}}}"#)),
+        answer("200 OK", &headers, format!(r#"{{"startedTime":"{TOKEN}"}}"#)),
+        b"HTTP/1.1 200 OK\r\nbroken".to_vec(),
+    ];
+    let count = replies.len();
+    let server = Server::new(replies.map(Reply::SendAndClose)).await;
+    let partner = server.partner();
+    let handle = upload(&partner);
+    write!(shown, "{:?} {partner:?} {handle:?} {:?}", server.builder(), partner.customers()).unwrap();
+    for _ in 0..count {
+        shown.push_str(&everything_about(&handle.get().await.unwrap_err()));
+    }
+    let server = Server::answering(answer("200 OK", &headers, "{}")).await;
+    write!(shown, "{:?}", server.upload().get().await.unwrap()).unwrap();
+
+    for text in [shown, log.text()] {
+        assert!(!text.contains(TOKEN), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_emulator_records_requests_without_showing_their_token() {
+    let emulator = Emulator::start().await.unwrap();
+    upload(&emulator.partner()).get().await.unwrap();
+    let token = emulator.requests()[0].headers["authorization"].to_str().unwrap().to_owned();
+    let token = token.strip_prefix("Bearer ").unwrap();
+    assert!(!format!("{emulator:?} {:?}", emulator.requests()).contains(token));
+}
+
+#[tokio::test]
+async fn a_call_is_one_span_with_the_fields_of_http_clients_and_an_event_per_attempt() {
+    let log = log();
+    let server = Server::with_body("{}").await;
+    let response = server.upload().get().await.unwrap();
+
+    let text = log.text();
+    let of_the_call = |line: &&str| line.contains(&response.correlation_id().to_string());
+    let text: String = text.lines().filter(of_the_call).map(|line| format!("{line}\n")).collect();
+    let answered = text.lines().find(|line| line.contains("answered")).unwrap();
+    for field in [
+        "otel.kind=\"client\"",
+        "otel.name=GET getBatchUploadStatus",
+        "http.request.method=\"GET\"",
+        "server.address=\"127.0.0.1\"",
+        "server.port=",
+        &format!("url.full=\"{}/v1/customers/", server.base_url),
+        "http.response.status_code=200",
+        &format!("partner_center.correlation_id={}", response.correlation_id()),
+    ] {
+        assert!(answered.contains(field), "{field} is missing in {answered}");
+    }
+    let spans = |line: &&str| line.contains("partner_center{") && line.ends_with(": new");
+    assert_eq!(text.lines().filter(spans).count(), 1);
+    assert_eq!(text.lines().filter(|line| line.contains("answered")).count(), 1);
+}

@@ -1,0 +1,154 @@
+//! A server that answers with the bytes it is given, over a real socket: what the wire can do, and
+//! what no HTTP library would send.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use partner_center_devices::{AccessToken, BatchUploadStatus, Builder, Customer, PartnerCenter};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+pub const TOKEN: &str = "eyJ-a-token-that-nobody-may-see";
+pub const CUSTOMER: &str = "47021739-3426-40bf-9601-61b4b6d7c793";
+pub const TRACKING: &str = "0127ed8e-ff72-4983-a3d8-e8d8bd378932";
+
+/// What the server does with one request.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// Sends these bytes and keeps the connection open.
+    Send(Vec<u8>),
+    /// Sends these bytes and closes the connection.
+    SendAndClose(Vec<u8>),
+}
+
+pub struct Server {
+    pub base_url: String,
+    requests: Arc<Mutex<Vec<String>>>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Answers the requests with these replies, in order. A request beyond them gets a 599 that
+    /// says so.
+    pub async fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base_url = format!("http://{}", listener.local_addr().unwrap());
+        let replies = Arc::new(Mutex::new(replies.into_iter().collect::<VecDeque<_>>()));
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&requests);
+        let task = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(serve(stream, Arc::clone(&replies), Arc::clone(&seen)));
+            }
+        });
+        Self { base_url, requests, task }
+    }
+
+    pub async fn answering(answer: Vec<u8>) -> Self {
+        Self::new([Reply::Send(answer)]).await
+    }
+
+    /// A 200 with this JSON.
+    pub async fn with_body(body: impl AsRef<[u8]>) -> Self {
+        Self::answering(answer("200 OK", &[("Content-Type", "application/json")], body)).await
+    }
+
+    pub fn builder(&self) -> Builder {
+        PartnerCenter::builder(AccessToken::new(TOKEN)).base_url(&self.base_url)
+    }
+
+    pub fn partner(&self) -> PartnerCenter {
+        self.builder().build().unwrap()
+    }
+
+    pub fn customer(&self) -> Customer {
+        customer(&self.partner())
+    }
+
+    pub fn upload(&self) -> BatchUploadStatus {
+        upload(&self.partner())
+    }
+
+    /// The heads of the requests so far, as they came.
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    /// The value of a header in the n-th request.
+    pub fn sent(&self, request: usize, name: &str) -> Option<String> {
+        header(&self.requests()[request], name)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+pub fn customer(partner: &PartnerCenter) -> Customer {
+    partner.customers().by_id(CUSTOMER.parse::<partner_center_devices::CustomerId>().unwrap())
+}
+
+pub fn upload(partner: &PartnerCenter) -> BatchUploadStatus {
+    let id: partner_center_devices::BatchTrackingId = TRACKING.parse().unwrap();
+    customer(partner).batch_upload_status().by_id(id)
+}
+
+pub fn header(head: &str, name: &str) -> Option<String> {
+    let lines = head.lines().skip(1).filter_map(|line| line.split_once(": "));
+    let mut values = lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned());
+    let first = values.next();
+    assert!(values.next().is_none(), "{name} is sent twice");
+    first
+}
+
+/// An answer with the length of its body.
+pub fn answer(status: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Vec<u8> {
+    let mut bytes = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.as_ref().len()).into_bytes();
+    for (name, value) in headers {
+        bytes.extend(format!("{name}: {value}\r\n").bytes());
+    }
+    bytes.extend(b"\r\n");
+    bytes.extend(body.as_ref());
+    bytes
+}
+
+/// A document's example answer, byte for byte but for two things that printing it changed: lines of
+/// the head end with CRLF again, and Content-Length counts the body as it is printed.
+pub fn documented(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    let text = std::fs::read_to_string(path).unwrap();
+    let (head, body) = text.split_once("\n\n").unwrap();
+    let mut lines = head.lines();
+    let status = lines.next().unwrap().strip_prefix("HTTP/1.1 ").unwrap();
+    let headers: Vec<_> = lines.filter_map(|line| line.split_once(": ")).collect();
+    let headers: Vec<_> = headers.into_iter().filter(|(name, _)| *name != "Content-Length").collect();
+    answer(status, &headers, body)
+}
+
+async fn serve(mut stream: TcpStream, replies: Arc<Mutex<VecDeque<Reply>>>, requests: Arc<Mutex<Vec<String>>>) {
+    let mut received = Vec::new();
+    loop {
+        let Some(end) = received.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
+            match stream.read_buf(&mut received).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => continue,
+            }
+        };
+        let head = String::from_utf8(received.drain(..end + 4).collect()).unwrap();
+        let unmatched = || {
+            let said = format!("no reply is left for this request: {}", head.lines().next().unwrap_or_default());
+            Reply::Send(answer("599 Unmatched", &[], said))
+        };
+        let reply = replies.lock().unwrap().pop_front().unwrap_or_else(unmatched);
+        requests.lock().unwrap().push(head);
+        let (Reply::Send(bytes) | Reply::SendAndClose(bytes)) = &reply;
+        if stream.write_all(bytes).await.is_err() || matches!(reply, Reply::SendAndClose(_)) {
+            return;
+        }
+    }
+}
