@@ -14,8 +14,8 @@ pub struct Customers {
 
 impl Customers {
     /// One customer, by its Microsoft id (the customer tenant id).
-    pub fn by_id(&self, id: impl Into<CustomerId>) -> Customer {
-        Customer { partner: self.partner.clone(), id: id.into() }
+    pub fn by_id(&self, id: CustomerId) -> Customer {
+        Customer { partner: self.partner.clone(), id }
     }
 }
 
@@ -68,9 +68,9 @@ pub struct BatchUploads {
 
 impl BatchUploads {
     /// One upload, by the tracking id from the `Location` header that answered it.
-    pub fn by_id(&self, id: impl Into<BatchTrackingId>) -> BatchUploadStatus {
+    pub fn by_id(&self, id: BatchTrackingId) -> BatchUploadStatus {
         let Customer { partner, id: customer } = self.customer.clone();
-        BatchUploadStatus { partner, customer, id: id.into() }
+        BatchUploadStatus { partner, customer, id }
     }
 }
 

@@ -90,12 +90,11 @@ impl Drop for Server {
 }
 
 pub fn customer(partner: &PartnerCenter) -> Customer {
-    partner.customers().by_id(CUSTOMER.parse::<partner_center_devices::CustomerId>().unwrap())
+    partner.customers().by_id(CUSTOMER.parse().unwrap())
 }
 
 pub fn upload(partner: &PartnerCenter) -> BatchUploadStatus {
-    let id: partner_center_devices::BatchTrackingId = TRACKING.parse().unwrap();
-    customer(partner).batch_upload_status().by_id(id)
+    customer(partner).batch_upload_status().by_id(TRACKING.parse().unwrap())
 }
 
 pub fn header(head: &str, name: &str) -> Option<String> {

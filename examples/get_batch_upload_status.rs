@@ -1,0 +1,58 @@
+//! Gets the status of a device batch upload, as Microsoft's sample `GetBatchUploadStatus` does.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod common;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use common::{ServiceArgs, id_or, or_dash, table, time};
+use partner_center_devices::emulator::Emulator;
+use partner_center_devices::{BatchTrackingId, CustomerId};
+
+/// Shows the status of a device batch upload and of its devices
+#[derive(Parser)]
+#[command(after_help = common::ENVIRONMENT)]
+struct Args {
+    /// The customer, by its Microsoft id
+    #[arg(long, value_name = "GUID")]
+    customer_id: Option<CustomerId>,
+    /// The upload, by the last part of the Location header that answered it
+    #[arg(long, value_name = "GUID")]
+    tracking_id: Option<BatchTrackingId>,
+    #[command(flatten)]
+    service: ServiceArgs,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    common::end(run(Args::parse()).await)
+}
+
+async fn run(args: Args) -> common::Result<()> {
+    let service = args.service.connect().await?;
+    let stand_in = service.stand_in.as_ref();
+    let customer = id_or(args.customer_id, stand_in.map(Emulator::example_customer), "--customer-id")?;
+    let tracking = id_or(args.tracking_id, stand_in.map(Emulator::example_upload), "--tracking-id")?;
+
+    let customer = service.partner.customers().by_id(customer);
+    let upload = customer.batch_upload_status().by_id(tracking).get().await?;
+
+    println!("batch      {}", or_dash(&upload.batch_tracking_id));
+    println!("status     {}", or_dash(&upload.status));
+    println!("started    {}", time(upload.started_time));
+    println!("completed  {}", time(upload.completed_time));
+    println!("devices    {}", upload.devices_status.len());
+    let mut devices = table(&["serial number", "product key", "status", "error code", "error description"]);
+    for device in &upload.devices_status {
+        devices.add_row([
+            or_dash(&device.serial_number),
+            or_dash(&device.product_key),
+            or_dash(&device.status),
+            or_dash(&device.error_code),
+            or_dash(&device.error_description),
+        ]);
+    }
+    println!("{devices}");
+    Ok(())
+}

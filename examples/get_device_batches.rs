@@ -1,0 +1,49 @@
+//! Gets the device batches of a customer, as Microsoft's sample `GetDevicesBatches` does.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod common;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use common::{ServiceArgs, id_or, or_dash, table, time};
+use partner_center_devices::CustomerId;
+use partner_center_devices::emulator::Emulator;
+
+/// Lists the device batches of a customer
+#[derive(Parser)]
+#[command(after_help = common::ENVIRONMENT)]
+struct Args {
+    /// The customer, by its Microsoft id
+    #[arg(long, value_name = "GUID")]
+    customer_id: Option<CustomerId>,
+    #[command(flatten)]
+    service: ServiceArgs,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    common::end(run(Args::parse()).await)
+}
+
+async fn run(args: Args) -> common::Result<()> {
+    let service = args.service.connect().await?;
+    let stand_in = service.stand_in.as_ref();
+    let customer = id_or(args.customer_id, stand_in.map(Emulator::example_customer), "--customer-id")?;
+
+    let list = service.partner.customers().by_id(customer).device_batches().get().await?;
+
+    println!("batches  {}", or_dash(&list.total_count));
+    let mut batches = table(&["batch", "status", "created", "created by", "devices"]);
+    for batch in &list.items {
+        batches.add_row([
+            or_dash(&batch.id),
+            or_dash(&batch.status),
+            time(batch.creation_date),
+            or_dash(&batch.created_by),
+            or_dash(&batch.devices_count),
+        ]);
+    }
+    println!("{batches}");
+    Ok(())
+}
