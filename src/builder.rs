@@ -13,6 +13,8 @@ use crate::client::{PartnerCenter, Shared};
 use crate::context::{MS_APPLICATION, MS_CORRELATION_ID, MS_REQUEST_ID, RequestContext, X_LOCALE, header_value};
 use crate::credential::Credential;
 use crate::error::Error;
+use crate::fleet::Fleet;
+use crate::retry::RetryPolicy;
 
 /// The service's address for all clouds but 21Vianet's.
 const GLOBAL: &str = "https://api.partnercenter.microsoft.com";
@@ -60,6 +62,10 @@ pub struct Builder {
     http_client: Option<reqwest::ClientBuilder>,
     connect_timeout: Duration,
     attempt_timeout: Duration,
+    call_timeout: Duration,
+    retry: RetryPolicy,
+    retry_budget: (f32, u32),
+    max_in_flight: Option<usize>,
     max_body_size: usize,
 }
 
@@ -74,6 +80,10 @@ impl Builder {
             http_client: None,
             connect_timeout: Duration::from_secs(10),
             attempt_timeout: Duration::from_secs(60),
+            call_timeout: Duration::from_secs(180),
+            retry: RetryPolicy::default(),
+            retry_budget: (0.2, 10),
+            max_in_flight: None,
             max_body_size: 64 << 20,
         }
     }
@@ -127,6 +137,34 @@ impl Builder {
         self
     }
 
+    /// How long a call may take with all its attempts and the waits between them: default 180
+    /// seconds. [`RequestContext::call_timeout`] sets it for single calls.
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.call_timeout = timeout;
+        self
+    }
+
+    /// How often and how patiently calls are sent again: see [`RetryPolicy`] for the defaults.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// How much of the client's traffic retries may be, so that an outage is not multiplied: a share
+    /// of the calls of the last ten seconds (default 0.2), and so many a second (default 10) however
+    /// few calls there are. Past it, calls fail with the error they have.
+    pub fn retry_budget(mut self, share: f32, floor_per_second: u32) -> Self {
+        self.retry_budget = (share, floor_per_second);
+        self
+    }
+
+    /// How many requests of the client may be in flight at once: no bound by default. Further calls
+    /// wait for a place, within their time.
+    pub fn max_in_flight(mut self, requests: usize) -> Self {
+        self.max_in_flight = Some(requests);
+        self
+    }
+
     /// How large the body of an answer may be, in bytes: default 64 MiB. A larger one is an error
     /// as soon as its announced or actual length passes the bound.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
@@ -140,7 +178,8 @@ impl Builder {
     ///
     /// [`Config`](crate::ErrorKind::Config) if the base URL is not absolute, not https (loopback
     /// excepted), or carries credentials, a query or a fragment; if a locale, name or header is not
-    /// fit for HTTP, or is the client's own; if the HTTP client cannot be built.
+    /// fit for HTTP, or is the client's own; if the retry budget or the bound on calls in flight
+    /// makes no sense; if the HTTP client cannot be built.
     pub fn build(self) -> Result<PartnerCenter, Error> {
         let (base_url, on_loopback) = checked_url("the base URL", &self.base_url)?;
         let mut headers = self.extra_headers()?;
@@ -164,6 +203,9 @@ impl Builder {
             base_url,
             headers,
             attempt_timeout: self.attempt_timeout,
+            call_timeout: self.call_timeout,
+            retry: self.retry,
+            fleet: Fleet::new(self.retry_budget.0, self.retry_budget.1, self.max_in_flight)?,
             max_body_size: self.max_body_size,
         };
         Ok(PartnerCenter { shared: Arc::new(shared), context: RequestContext::new() })

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use tracing::Instrument;
 use url::Url;
 
@@ -14,8 +15,10 @@ use crate::context::{CallIds, RequestContext};
 use crate::credential::Credential;
 use crate::customers::Customers;
 use crate::error::Error;
+use crate::fleet::Fleet;
 use crate::generated;
 use crate::response::Response;
+use crate::retry::RetryPolicy;
 use crate::wire::{Answer, Attempt};
 
 /// A client of the Partner Center service, for one partner in one cloud.
@@ -48,6 +51,9 @@ pub(crate) struct Shared {
     pub(crate) base_url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) attempt_timeout: Duration,
+    pub(crate) call_timeout: Duration,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) fleet: Fleet,
     pub(crate) max_body_size: usize,
 }
 
@@ -68,26 +74,60 @@ impl PartnerCenter {
         Self { shared: Arc::clone(&self.shared), context }
     }
 
-    /// Sends one call: the ids once, then per attempt the token, the headers, the generated
-    /// operation, and what its outcome means.
+    /// Sends one call: the ids once, then attempt after attempt until one ends it. What may be
+    /// retried, and how long to wait, is said by the error and the policy; the fleet sees to it that
+    /// the calls of a client together stay kind to the service.
     pub(crate) async fn send<T, F, Fut>(&self, operation: &'static str, run: F) -> Result<Response<T>, Error>
     where
         T: DeserializeOwned,
         F: Fn(generated::Client) -> Fut,
         Fut: Future<Output = Result<generated::ResponseValue<T>, generated::Error>>,
     {
+        let Shared { retry, fleet, .. } = &*self.shared;
         let ids = self.context.ids();
-        let span = self.span(operation, ids);
-        async {
-            let mut attempts = 0;
-            let outcome = self.attempt(ids, &mut attempts, &run).await;
-            outcome.map_err(|error| error.of_call(ids, attempts))
-        }
-        .instrument(span)
-        .await
+        let limit = self.context.call_timeout_or(self.shared.call_timeout);
+        let started = Instant::now();
+        let time_left = || limit.saturating_sub(started.elapsed());
+        let (mut attempts, mut last) = (0, None);
+
+        let attempting = async {
+            fleet.count_call();
+            let mut backoffs = retry.backoffs();
+            loop {
+                let in_flight = fleet.enter().await;
+                fleet.wait_out_throttle(retry, time_left).await?;
+                let error = match self.attempt(ids, time_left(), &mut attempts, &run).await {
+                    Ok(response) => return Ok(response),
+                    Err(error) => error,
+                };
+                drop(in_flight);
+                fleet.note(&error);
+                if !error.is_retryable() {
+                    return Err(error);
+                }
+                let spread = retry.spread(error.retry_after().unwrap_or_default());
+                match retry.next_delay(backoffs.next(), error.retry_after(), spread, time_left()) {
+                    Some(delay) if fleet.may_retry() => {
+                        last = Some(error);
+                        tokio::time::sleep(delay).await;
+                    }
+                    _ => return Err(error),
+                }
+            }
+        };
+        let outcome = tokio::time::timeout(limit, attempting).instrument(self.span(operation, ids)).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(Error::out_of_time(last)));
+        outcome.map_err(|error| error.of_call(ids, attempts))
     }
 
-    async fn attempt<T, F, Fut>(&self, ids: CallIds, attempts: &mut u32, run: &F) -> Result<Response<T>, Error>
+    /// One attempt: the token, the headers, the generated operation, and what its outcome means.
+    async fn attempt<T, F, Fut>(
+        &self,
+        ids: CallIds,
+        time_left: Duration,
+        attempts: &mut u32,
+        run: &F,
+    ) -> Result<Response<T>, Error>
     where
         T: DeserializeOwned,
         F: Fn(generated::Client) -> Fut,
@@ -100,7 +140,7 @@ impl PartnerCenter {
         ids.write(&mut headers);
         headers.insert(header::AUTHORIZATION, token.authorization()?);
 
-        let attempt = Attempt::new(headers, token, shared.attempt_timeout, shared.max_body_size);
+        let attempt = Attempt::new(headers, token, shared.attempt_timeout.min(time_left), shared.max_body_size);
         let base_url = shared.base_url.as_str().trim_end_matches('/');
         let client = generated::Client::new_with_client(base_url, shared.http.clone(), attempt.clone());
         *attempts += 1;

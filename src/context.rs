@@ -1,6 +1,8 @@
 //! The headers that make a call traceable: their names, the ids sent, and a caller's own choice of
 //! them. Names and meaning are those of Microsoft's "Partner Center REST headers".
 
+use std::time::Duration;
+
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 use uuid::Uuid;
@@ -14,7 +16,7 @@ pub(crate) const MS_SERVER_ID: HeaderName = HeaderName::from_static("ms-serverid
 pub(crate) const X_LOCALE: HeaderName = HeaderName::from_static("x-locale");
 pub(crate) const MS_APPLICATION: HeaderName = HeaderName::from_static("ms-partnercenter-application");
 
-/// The caller's own ids and locale for the calls of a handle; what is not set is the client's.
+/// The caller's own ids, locale and time for the calls of a handle; what is not set is the client's.
 ///
 /// Give it to [`PartnerCenter::with`](crate::PartnerCenter::with), as one does in Microsoft's SDK.
 ///
@@ -32,6 +34,7 @@ pub struct RequestContext {
     request_id: Option<Uuid>,
     correlation_id: Option<Uuid>,
     locale: Option<HeaderValue>,
+    call_timeout: Option<Duration>,
 }
 
 impl RequestContext {
@@ -67,6 +70,18 @@ impl RequestContext {
     pub fn locale(mut self, locale: impl AsRef<str>) -> Result<Self, Error> {
         self.locale = Some(header_value("the locale", locale.as_ref())?);
         Ok(self)
+    }
+
+    /// How long each call of the handle may take with all its attempts and waits, in place of the
+    /// client's [`call_timeout`](crate::Builder::call_timeout).
+    #[must_use]
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.call_timeout = Some(timeout);
+        self
+    }
+
+    pub(crate) fn call_timeout_or(&self, of_client: Duration) -> Duration {
+        self.call_timeout.unwrap_or(of_client)
     }
 
     /// The ids of one call: the caller's, or fresh ones.

@@ -46,6 +46,7 @@ use crate::credential::AccessToken;
 use crate::models::{
     BatchTrackingId, BatchUploadDetails, CustomerId, DeviceBatch, DeviceBatchCollection, UploadStatus,
 };
+use crate::retry::RetryPolicy;
 
 /// The examples of the specification by name, taken from the document by build.rs.
 const EXAMPLES: &str = include_str!(concat!(env!("OUT_DIR"), "/examples.json"));
@@ -80,7 +81,10 @@ impl Emulator {
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
         let base_url = format!("http://{}", listener.local_addr()?);
         let partner = PartnerCenter::builder(AccessToken::new("emulator-access-token")).base_url(&base_url);
-        let partner = partner.build().map_err(io::Error::other)?;
+        let partner = partner
+            .retry_policy(RetryPolicy::default().base_delay(Duration::ZERO))
+            .build()
+            .map_err(io::Error::other)?;
         let service = Arc::new(Mutex::new(Service::with_examples()?));
         let server = tokio::spawn(serve(listener, Arc::clone(&service)));
         Ok(Self { base_url, partner, service, server })
@@ -91,7 +95,7 @@ impl Emulator {
         &self.base_url
     }
 
-    /// A client that calls this service.
+    /// A client that calls this service, and does not wait between its attempts.
     pub fn partner(&self) -> PartnerCenter {
         self.partner.clone()
     }

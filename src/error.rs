@@ -153,6 +153,26 @@ impl Error {
         error
     }
 
+    /// The call was not sent because the service throttles the client, for this much longer.
+    pub(crate) fn held_back(answer: Answer, wait: Duration) -> Self {
+        let mut error = Self::service(answer);
+        error.0.message = "not sent, for the service throttles: another call was answered".into();
+        error.0.retry_after = Some(wait);
+        error
+    }
+
+    /// The time of the whole call ran out; the error of the attempt before, if any, is the source.
+    pub(crate) fn out_of_time(last: Option<Self>) -> Self {
+        let mut error = Self::new(ErrorKind::Transport, "the call did not end in its time");
+        (error.0.transient, error.0.timeout) = (true, true);
+        error.0.source = last.map(Into::into);
+        error
+    }
+
+    pub(crate) fn answer(&self) -> Option<&Answer> {
+        self.0.answer.as_ref()
+    }
+
     pub(crate) fn decode(answer: Answer, message: impl Into<Cow<'static, str>>) -> Self {
         let mut error = Self::new(ErrorKind::Decode, message);
         error.0.answer = Some(answer);
@@ -255,12 +275,17 @@ impl Error {
     }
 
     /// How many requests the call made before it failed; 0 if it failed before the first.
+    ///
+    /// The ids sent are the same for all of them.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
 
     /// Whether the same call may succeed later: broken connections, time-outs, 408, 429, 500, 502,
     /// 503, 504.
+    ///
+    /// The client asks this itself. If it says so of an error that you got, then the client's own
+    /// retries, its time or its budget for retries were used up: try again much later.
     pub fn is_retryable(&self) -> bool {
         self.0.transient
     }

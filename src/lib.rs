@@ -10,6 +10,7 @@ mod customers;
 #[cfg_attr(docsrs, doc(cfg(feature = "emulator")))]
 pub mod emulator;
 mod error;
+mod fleet;
 mod generated;
 mod lenient;
 pub mod models;
@@ -25,3 +26,4 @@ pub use customers::{BatchUploadStatus, BatchUploads, Customer, Customers, Device
 pub use error::{Error, ErrorKind};
 pub use models::{BatchTrackingId, CustomerId};
 pub use response::Response;
+pub use retry::RetryPolicy;

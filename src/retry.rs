@@ -1,12 +1,132 @@
-//! When to send again. So far: how long the service asks to wait.
+//! When to send again: the policy, the wait that the service asks for, and one pure function that
+//! makes the next delay of both. The loop in `client.rs` only sleeps it.
 
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use chrono::{DateTime, Utc};
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
 use crate::context::header_text;
+
+/// Beyond this the arithmetic of floating-point backoffs overflows, and nobody waits so long.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(86_400);
+
+/// How often and how patiently a call is sent again.
+///
+/// What is sent again is what [`Error::is_retryable`](crate::Error::is_retryable) says. Delays
+/// double from the base to the cap; `Retry-After` makes them longer, never shorter.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use partner_center_devices::RetryPolicy;
+///
+/// let patient = RetryPolicy::default().retries(5).longest_retry_after(Duration::from_secs(600));
+/// let never = RetryPolicy::none();
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetryPolicy {
+    retries: usize,
+    base_delay: Duration,
+    max_delay: Duration,
+    longest_retry_after: Duration,
+    jitter: bool,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            retries: 3,
+            base_delay: Duration::from_millis(500),
+            max_delay: Duration::from_secs(30),
+            longest_retry_after: Duration::from_secs(120),
+            jitter: true,
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// Every call is sent once.
+    pub fn none() -> Self {
+        Self::default().retries(0)
+    }
+
+    /// How often a call is sent again at most: default 3, which makes four requests.
+    #[must_use]
+    pub fn retries(mut self, retries: usize) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// The delay before the first retry: default 500 ms. It doubles with each further one.
+    #[must_use]
+    pub fn base_delay(mut self, delay: Duration) -> Self {
+        self.base_delay = delay;
+        self
+    }
+
+    /// The longest delay that doubling and jitter reach: default 30 s.
+    #[must_use]
+    pub fn max_delay(mut self, delay: Duration) -> Self {
+        self.max_delay = delay;
+        self
+    }
+
+    /// The longest `Retry-After` that is waited for: default 120 s. A call that is asked to wait
+    /// longer fails at once, with the value in the error.
+    #[must_use]
+    pub fn longest_retry_after(mut self, wait: Duration) -> Self {
+        self.longest_retry_after = wait;
+        self
+    }
+
+    /// Makes delays exact. By default each is lengthened by a random part of itself, so that calls
+    /// that failed together do not come back together.
+    #[must_use]
+    pub fn without_jitter(mut self) -> Self {
+        self.jitter = false;
+        self
+    }
+
+    /// The delays of one call, as many as it has retries.
+    pub(crate) fn backoffs(&self) -> ExponentialBackoff {
+        let builder = ExponentialBuilder::new()
+            .with_min_delay(self.base_delay.min(LONGEST_BACKOFF))
+            .with_max_delay(self.max_delay.min(LONGEST_BACKOFF))
+            .with_max_times(self.retries);
+        if self.jitter { builder.with_jitter().build() } else { builder.build() }
+    }
+
+    /// A random part, at most a tenth, to add to a wait that many calls share.
+    pub(crate) fn spread(&self, wait: Duration) -> Duration {
+        if self.jitter { wait.mul_f64(fastrand::f64() / 10.0) } else { Duration::ZERO }
+    }
+
+    /// The delay before the next attempt; none if there is to be none, because the retries are used
+    /// up, the service asks for more patience than allowed, or the call would end in its sleep.
+    pub(crate) fn next_delay(
+        &self,
+        backoff: Option<Duration>,
+        retry_after: Option<Duration>,
+        spread: Duration,
+        time_left: Duration,
+    ) -> Option<Duration> {
+        let backoff = backoff?.min(self.max_delay);
+        let delay = match retry_after {
+            Some(wait) if wait > self.longest_retry_after => return None,
+            Some(wait) => backoff.max(wait.saturating_add(spread)),
+            None => backoff,
+        };
+        (delay < time_left).then_some(delay)
+    }
+
+    /// Whether it is worth waiting this long for a throttle to end.
+    pub(crate) fn is_worth_waiting(&self, wait: Duration, time_left: Duration) -> bool {
+        wait <= self.longest_retry_after && wait < time_left
+    }
+}
 
 /// The wait that an answer asks for: seconds, or a date from which the wait counts. What is in the
 /// past, negative or neither is ignored.

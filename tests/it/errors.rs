@@ -155,6 +155,7 @@ async fn no_answer_is_a_transport_error_with_its_cause() {
     let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let nobody = partner_center_devices::PartnerCenter::builder(partner_center_devices::AccessToken::new("token"))
         .base_url(format!("http://127.0.0.1:{port}"))
+        .retry_policy(partner_center_devices::RetryPolicy::none())
         .build()
         .unwrap();
     let refused = crate::server::upload(&nobody).get().await.unwrap_err();

@@ -4,6 +4,7 @@
 mod answers;
 mod config;
 mod errors;
+mod reliability;
 mod requests;
 mod secrets;
 mod server;

@@ -3,9 +3,10 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use partner_center_devices::{AccessToken, BatchUploadStatus, Builder, Customer, PartnerCenter};
+use partner_center_devices::{AccessToken, BatchUploadStatus, Builder, Customer, PartnerCenter, RetryPolicy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -26,6 +27,7 @@ pub enum Reply {
 pub struct Server {
     pub base_url: String,
     requests: Arc<Mutex<Vec<String>>>,
+    connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -38,13 +40,16 @@ impl Server {
         let replies = Arc::new(Mutex::new(replies.into_iter().collect::<VecDeque<_>>()));
         let requests = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&requests);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let accepted = Arc::clone(&connections);
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
+                accepted.fetch_add(1, Ordering::Relaxed);
                 tokio::spawn(serve(stream, Arc::clone(&replies), Arc::clone(&seen)));
             }
         });
-        Self { base_url, requests, task }
+        Self { base_url, requests, connections, task }
     }
 
     pub async fn answering(answer: Vec<u8>) -> Self {
@@ -56,8 +61,9 @@ impl Server {
         Self::answering(answer("200 OK", &[("Content-Type", "application/json")], body)).await
     }
 
+    /// A client that sends each call once.
     pub fn builder(&self) -> Builder {
-        PartnerCenter::builder(AccessToken::new(TOKEN)).base_url(&self.base_url)
+        PartnerCenter::builder(AccessToken::new(TOKEN)).base_url(&self.base_url).retry_policy(RetryPolicy::none())
     }
 
     pub fn partner(&self) -> PartnerCenter {
@@ -70,6 +76,11 @@ impl Server {
 
     pub fn upload(&self) -> BatchUploadStatus {
         upload(&self.partner())
+    }
+
+    /// How many connections were opened so far.
+    pub fn most_connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// The heads of the requests so far, as they came.
