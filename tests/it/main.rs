@@ -4,6 +4,8 @@
 mod answers;
 mod config;
 mod errors;
+mod faults;
+mod properties;
 mod reliability;
 mod requests;
 mod secrets;

@@ -1,0 +1,432 @@
+//! The fault matrix: what the wire can do, one row a fault, and both operations run through each.
+//!
+//! Every row says how the call ends, how many attempts it takes (one retry is allowed) and within
+//! which time, as a guard against hanging. No row may panic or show the token; the bound on bodies
+//! is 1 MiB here.
+
+use std::error::Error as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use partner_center_devices::{AccessToken, Builder, Error, ErrorKind, PartnerCenter, RetryPolicy};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{ServerConfig, crypto};
+
+use crate::server::{TOKEN, answer, customer, upload};
+
+const LIMIT: usize = 1 << 20;
+const ATTEMPT: Duration = Duration::from_millis(400);
+const WITHIN: Duration = Duration::from_secs(20);
+
+/// What a server does on a connection, once it has read a request.
+#[derive(Clone)]
+enum Act {
+    Send(Vec<u8>),
+    /// One byte every 50 ms.
+    Drip(Vec<u8>),
+    /// The same bytes for ever.
+    Endless(Vec<u8>),
+    /// Nothing more, with the connection open.
+    Stall,
+    Reset,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum End {
+    Answered,
+    Fails(ErrorKind),
+    /// With this status, and kind `Service`.
+    Status(u16),
+    TimesOut,
+}
+use End::{Answered, Fails, Status, TimesOut};
+
+struct Row {
+    name: &'static str,
+    acts: Vec<Act>,
+    end: End,
+    attempts: u32,
+}
+
+const TRANSPORT: End = Fails(ErrorKind::Transport);
+const DECODE: End = Fails(ErrorKind::Decode);
+
+fn row(name: &'static str, acts: impl IntoIterator<Item = Act>, end: End, attempts: u32) -> Row {
+    Row { name, acts: acts.into_iter().collect(), end, attempts }
+}
+
+fn send(bytes: impl AsRef<[u8]>) -> Act {
+    Act::Send(bytes.as_ref().to_vec())
+}
+
+fn raw(name: &'static str, bytes: impl AsRef<[u8]>, end: End, attempts: u32) -> Row {
+    row(name, [send(bytes)], end, attempts)
+}
+
+fn ok(name: &'static str, headers: &[(&str, &str)], body: impl AsRef<[u8]>, end: End) -> Row {
+    raw(name, answer("200 OK", headers, body), end, 1)
+}
+
+fn status(name: &'static str, line: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>, attempts: u32) -> Row {
+    raw(name, answer(line, headers, body), Status(line[..3].parse().unwrap()), attempts)
+}
+
+fn matrix() -> Vec<Row> {
+    let utf16: Vec<u8> = "\u{feff}{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let deep =
+        |open: &str, close: &str| format!("{{\"attributes\":{}{}}}", open.repeat(100_000), close.repeat(100_000));
+    let echo = format!("Bearer {TOKEN}");
+    let html = "<html><body><h1>502</h1></body></html>";
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let headers = |count: usize| (0..count).map(|n| format!("X-{n}: y\r\n")).collect::<String>();
+    vec![
+        // The connection.
+        row("reset before the headers", [Act::Reset], TRANSPORT, 2),
+        row("reset within the status line", [send("HTTP/1."), Act::Reset], TRANSPORT, 2),
+        row("reset within the headers", [send("HTTP/1.1 200 OK\r\nContent-Le"), Act::Reset], TRANSPORT, 2),
+        row(
+            "reset after the headers",
+            [send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"), Act::Reset],
+            TRANSPORT,
+            2,
+        ),
+        row("reset within the body", [send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), Act::Reset], TRANSPORT, 2),
+        row("closed before the headers", [], TRANSPORT, 2),
+        raw("closed within the headers", "HTTP/1.1 200 OK\r\nContent", TRANSPORT, 2),
+        ok("closed while idle after a good answer", &[], "{}", Answered),
+        // Lengths and framing.
+        raw("Content-Length too long", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", TRANSPORT, 2),
+        raw("Content-Length too short", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}", DECODE, 1),
+        raw("Content-Length negative", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}", TRANSPORT, 2),
+        raw("Content-Length no number", "HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n{}", TRANSPORT, 2),
+        raw("two Content-Lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", TRANSPORT, 2),
+        raw("no length, closed", "HTTP/1.1 200 OK\r\n\r\n{}", Answered, 1),
+        raw("chunks", format!("{chunked}1\r\n{{\r\n1\r\n}}\r\n0\r\n\r\n"), Answered, 1),
+        raw("chunk length broken", format!("{chunked}zz\r\n{{}}\r\n0\r\n\r\n"), TRANSPORT, 2),
+        raw("chunk length overflows", format!("{chunked}fffffffffffffffff\r\n{{}}"), TRANSPORT, 2),
+        raw("chunk without end", format!("{chunked}2\r\n{{}}"), TRANSPORT, 2),
+        raw("last chunk missing", format!("{chunked}2\r\n{{}}\r\n"), TRANSPORT, 2),
+        // Time.
+        row("stalled before the headers", [Act::Stall], TimesOut, 2),
+        row("stalled within the headers", [send("HTTP/1.1 200 OK\r\nX-"), Act::Stall], TimesOut, 2),
+        row("stalled body", [send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{"), Act::Stall], TimesOut, 2),
+        row(
+            "slow is not dead",
+            [send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"), Act::Drip(b"{}".to_vec())],
+            Answered,
+            1,
+        ),
+        row(
+            "slow beyond the attempt's time",
+            [send("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"), Act::Drip(vec![b' '; 99])],
+            TimesOut,
+            2,
+        ),
+        // The head.
+        raw("no HTTP at all", "220 mail.example.com ESMTP\r\n\r\n", TRANSPORT, 2),
+        raw("HTTP/1.0", "HTTP/1.0 200 OK\r\n\r\n{}", Answered, 1),
+        raw("HTTP/2.0 in the status line", "HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\n{}", TRANSPORT, 2),
+        raw("status of two digits", "HTTP/1.1 20 OK\r\nContent-Length: 2\r\n\r\n{}", TRANSPORT, 2),
+        raw("status without reason", "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\n{}", Answered, 1),
+        raw("status beyond 599", answer("999 Odd", &[], ""), Status(999), 1),
+        raw("one header of 200 kB", answer("200 OK", &[("X-Long", &"y".repeat(200_000))], "{}"), Answered, 1),
+        raw("one header of 1 MB", answer("200 OK", &[("X-Long", &"y".repeat(1_000_000))], "{}"), TRANSPORT, 2),
+        raw("a thousand headers", format!("HTTP/1.1 200 OK\r\n{}\r\n{{}}", headers(1000)), TRANSPORT, 2),
+        raw(
+            "header with a control character",
+            "HTTP/1.1 200 OK\r\nX: \x01\r\nContent-Length: 2\r\n\r\n{}",
+            TRANSPORT,
+            2,
+        ),
+        raw(
+            "header of foreign bytes",
+            b"HTTP/1.1 200 OK\r\nMS-CV: \xff\xfe\r\nContent-Length: 2\r\n\r\n{}",
+            Answered,
+            1,
+        ),
+        raw(
+            "100 before the answer",
+            [b"HTTP/1.1 100 Continue\r\n\r\n".to_vec(), answer("200 OK", &[], "{}")].concat(),
+            Answered,
+            1,
+        ),
+        raw(
+            "103 before the answer",
+            [b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".to_vec(), answer("200 OK", &[], "{}")].concat(),
+            Answered,
+            1,
+        ),
+        raw(
+            "101 without being asked",
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+            Status(101),
+            1,
+        ),
+        // Statuses.
+        raw("204", "HTTP/1.1 204 No Content\r\n\r\n", Status(204), 1),
+        status("206", "206 Partial Content", &[("Content-Range", "bytes 0-1/9")], "{}", 1),
+        raw("304", "HTTP/1.1 304 Not Modified\r\n\r\n", Status(304), 1),
+        status("redirect to elsewhere", "302 Found", &[("Location", "https://example.com/")], "", 1),
+        status("redirect in a loop", "307 Temporary Redirect", &[("Location", "/")], "", 1),
+        status("redirect without location", "301 Moved Permanently", &[], "", 1),
+        status("redirect that echoes the token", "302 Found", &[("Location", &format!("/?{TOKEN}"))], "", 1),
+        status("HTML from a gateway", "502 Bad Gateway", &[("Content-Type", "text/html")], html, 2),
+        status("404 in plain text", "404 Not Found", &[], "nothing here", 1),
+        status("400 of a gateway", "400 Bad Request", &[], "", 1),
+        status("a fault cut off", "500 Internal Server Error", &[], r#"{"code":1,"desc"#, 2),
+        status("a fault nested deep", "500 Internal Server Error", &[], deep("[", "]"), 2),
+        status(
+            "a fault that echoes the token",
+            "403 Forbidden",
+            &[("X-Echo", &echo)],
+            format!("{{\"description\":\"{echo}\"}}"),
+            1,
+        ),
+        status("an error larger than the bound", "500 Internal Server Error", &[], vec![b'x'; LIMIT + 1], 2),
+        row(
+            "an error reset within the body",
+            [send("HTTP/1.1 503 Busy\r\nContent-Length: 9\r\n\r\n{"), Act::Reset],
+            Status(503),
+            2,
+        ),
+        row(
+            "an error without end",
+            [
+                send("HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n"),
+                Act::Endless(format!("1000\r\n{}\r\n", "x".repeat(4096)).into_bytes()),
+            ],
+            Status(403),
+            1,
+        ),
+        status("throttled without Retry-After", "429 Too Many Requests", &[], "", 2),
+        // Bodies of a 200.
+        raw("announced as 200 MB", "HTTP/1.1 200 OK\r\nContent-Length: 200000000\r\n\r\n{", DECODE, 1),
+        row("200 MB unannounced", [send("HTTP/1.1 200 OK\r\n\r\n"), Act::Endless(vec![b' '; 65536])], DECODE, 1),
+        row(
+            "chunks without end",
+            [send(chunked), Act::Endless(format!("1000\r\n{}\r\n", " ".repeat(4096)).into_bytes())],
+            DECODE,
+            1,
+        ),
+        ok("empty", &[], "", DECODE),
+        ok("HTML with 200", &[("Content-Type", "text/html")], html, DECODE),
+        ok(
+            "gzip though not asked for",
+            &[("Content-Encoding", "gzip")],
+            b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xab\xae\x05\0",
+            DECODE,
+        ),
+        ok("wrong Content-Type", &[("Content-Type", "image/png")], "{}", Answered),
+        ok("broken Content-Type", &[("Content-Type", ";;;")], "{}", Answered),
+        ok("charset of another encoding", &[("Content-Type", "application/json; charset=utf-16")], "{}", Answered),
+        ok("byte-order mark", &[], "\u{feff}{}", Answered),
+        ok("two byte-order marks", &[], "\u{feff}\u{feff}{}", DECODE),
+        ok("UTF-16", &[], utf16, DECODE),
+        ok("invalid UTF-8 in a member that is read", &[], b"{\"batchTrackingId\":\"\xff\",\"items\":\"\xff\"}", DECODE),
+        ok("unpaired surrogate", &[], r#"{"batchTrackingId":"\ud800","items":"\ud800"}"#, DECODE),
+        ok("arrays nested 100,000 deep", &[], deep("[", "]"), DECODE),
+        ok("objects nested 100,000 deep", &[], deep("{\"a\":", "}"), DECODE),
+        ok("duplicate keys", &[], r#"{"attributes":{},"attributes":{}}"#, DECODE),
+        ok("numbers out of range", &[], r#"{"status":1e999,"totalCount":99999999999}"#, DECODE),
+        ok("a body that echoes the token", &[("X-Echo", &echo)], format!("{{\"attributes\":\"{echo}\"}}"), DECODE),
+        ok("null", &[], "null", DECODE),
+        ok("a list", &[], "[]", DECODE),
+        ok("two values", &[], "{}{}", DECODE),
+        ok("zero bytes", &[], [0; 100], DECODE),
+    ]
+}
+
+async fn act(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), acts: &[Act]) -> bool {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        if !matches!(stream.read_buf(&mut request).await, Ok(1..)) {
+            return false;
+        }
+    }
+    for act in acts {
+        let written = match act {
+            Act::Send(bytes) => stream.write_all(bytes).await,
+            Act::Drip(bytes) => {
+                let mut ticks = tokio::time::interval(Duration::from_millis(50));
+                let mut written = Ok(());
+                for byte in bytes {
+                    ticks.tick().await;
+                    written = stream.write_all(&[*byte]).await;
+                }
+                written
+            }
+            Act::Endless(bytes) => loop {
+                if let Err(error) = stream.write_all(bytes).await {
+                    break Err(error);
+                }
+            },
+            Act::Stall => std::future::pending().await,
+            Act::Reset => return true,
+        };
+        if written.is_err() {
+            return false;
+        }
+    }
+    false
+}
+
+async fn serve(acts: Vec<Act>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let acts = acts.clone();
+            tokio::spawn(async move {
+                let reset = act(&mut stream, &acts).await;
+                if reset {
+                    stream.set_zero_linger().unwrap();
+                }
+            });
+        }
+    });
+    address
+}
+
+fn builder() -> Builder {
+    let policy = RetryPolicy::default().retries(1).base_delay(Duration::ZERO);
+    PartnerCenter::builder(AccessToken::new(TOKEN)).retry_policy(policy).attempt_timeout(ATTEMPT).max_body_size(LIMIT)
+}
+
+/// Runs both operations, one after the other, with the same client.
+async fn check(name: &str, partner: &PartnerCenter, end: End, attempts: u32) {
+    let both = async {
+        let upload = upload(partner).get().await.map(|response| response.attempts());
+        let batches = customer(partner).device_batches().get().await.map(|response| response.attempts());
+        [upload, batches]
+    };
+    let outcomes = tokio::time::timeout(WITHIN, both).await.unwrap_or_else(|_| panic!("{name}: hangs"));
+    for outcome in outcomes {
+        let taken = match &outcome {
+            Ok(attempts) => *attempts,
+            Err(error) => error.attempts(),
+        };
+        let fits = match (end, &outcome) {
+            (Answered, Ok(_)) => true,
+            (Fails(kind), Err(error)) => error.kind() == kind && !error.is_timeout(),
+            (Status(status), Err(error)) => error.status().is_some_and(|found| found.as_u16() == status),
+            (TimesOut, Err(error)) => error.is_timeout() && error.kind() == ErrorKind::Transport,
+            _ => false,
+        };
+        assert!(fits && taken == attempts, "{name}: expected {end:?} after {attempts}, got {outcome:?} after {taken}");
+        if let Err(error) = outcome {
+            assert!(error.body().len() <= LIMIT, "{name}");
+            assert!(!everything_about(&error).contains(TOKEN), "{name}: {error:?}");
+        }
+    }
+}
+
+fn everything_about(error: &Error) -> String {
+    let body = String::from_utf8_lossy(error.body());
+    let mut text = format!("{error} {error:?} {:?} {:?} {body}", error.headers(), error.location());
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text += &format!("{cause} {cause:?}");
+        source = cause.source();
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_fault_ends_as_its_row_says() {
+    let matrix = matrix();
+    assert!(matrix.len() >= 60);
+    for Row { name, acts, end, attempts } in &matrix {
+        let address = serve(acts.clone()).await;
+        let partner = builder().base_url(format!("http://{address}")).build().unwrap();
+        check(name, &partner, *end, *attempts).await;
+    }
+    println!("fault matrix: {} rows, both operations each", matrix.len());
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_retried_and_reported() {
+    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let partner = builder().base_url(format!("http://{address}")).build().unwrap();
+    check("connection refused", &partner, TRANSPORT, 2).await;
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_found_is_retried_and_reported() {
+    struct Nowhere;
+    impl Resolve for Nowhere {
+        fn resolve(&self, _: Name) -> Resolving {
+            Box::pin(async { Err::<Addrs, _>(std::io::Error::from(std::io::ErrorKind::NotFound).into()) })
+        }
+    }
+    let http = reqwest::Client::builder().dns_resolver(Arc::new(Nowhere));
+    let partner = builder().base_url("https://example.com").http_client(http).build().unwrap();
+    check("name not found", &partner, TRANSPORT, 2).await;
+}
+
+/// A server with a certificate for this name, and the certificate.
+async fn serve_tls(name: &str) -> (SocketAddr, reqwest::Certificate) {
+    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    let certificate: CertificateDer<'static> = made.cert.der().clone();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                if let Ok(mut stream) = acceptor.accept(stream).await {
+                    act(&mut stream, &[send(answer("200 OK", &[], "{}"))]).await;
+                    let _ = stream.shutdown().await;
+                }
+            });
+        }
+    });
+    (address, reqwest::Certificate::from_der(&certificate).unwrap())
+}
+
+/// A server that speaks first.
+async fn greet(greeting: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.write_all(greeting.as_bytes()).await;
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn tls_is_refused_unless_certificate_and_name_are_right() {
+    let (address, certificate) = serve_tls("localhost").await;
+    let (elsewhere, other) = serve_tls("partner.example.com").await;
+    let plain = greet("220 mail.example.com ESMTP\r\n").await;
+    let trusting =
+        |certificate: &reqwest::Certificate| reqwest::Client::builder().tls_certs_only([certificate.clone()]);
+    let rows = [
+        ("TLS with a trusted certificate", address, trusting(&certificate), Answered, 1),
+        ("TLS with a certificate that nobody trusts", address, trusting(&other), TRANSPORT, 2),
+        ("TLS with a wrong name", elsewhere, trusting(&other), TRANSPORT, 2),
+        ("TLS with a server that speaks none", plain, trusting(&certificate), TRANSPORT, 2),
+    ];
+    for (name, address, http, end, attempts) in rows {
+        let url = format!("https://localhost:{}", address.port());
+        let partner = builder().base_url(url).http_client(http).attempt_timeout(Duration::from_secs(5));
+        check(name, &partner.build().unwrap(), end, attempts).await;
+    }
+}
