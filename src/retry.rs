@@ -138,3 +138,40 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Dur
     let date = httpdate::parse_http_date(text).ok()?;
     (DateTime::<Utc>::from(date) - now).to_std().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn delays_double_from_the_base_to_the_cap() {
+        let policy = RetryPolicy::default().retries(5).max_delay(3 * SECOND).without_jitter();
+        let delays: Vec<_> = policy.backoffs().map(|delay| delay.as_millis()).collect();
+        assert_eq!(delays, [500, 1000, 2000, 3000, 3000]);
+    }
+
+    #[test]
+    fn waits_that_many_calls_share_are_spread_over_a_tenth() {
+        let policy = RetryPolicy::default();
+        let spreads: std::collections::BTreeSet<_> = (0..100).map(|_| policy.spread(60 * SECOND)).collect();
+        assert!(spreads.len() > 50 && spreads.iter().all(|spread| *spread <= 6 * SECOND));
+        assert_eq!(policy.without_jitter().spread(60 * SECOND), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_next_delay_is_the_longer_of_backoff_and_retry_after() {
+        let policy = RetryPolicy::default();
+        let next = |backoff: u32, retry_after: Option<u32>| {
+            let retry_after = retry_after.map(|seconds| seconds * SECOND);
+            policy.next_delay(Some(backoff * SECOND), retry_after, SECOND, 100 * SECOND)
+        };
+        assert_eq!(next(5, None), Some(5 * SECOND));
+        assert_eq!(next(5, Some(2)), Some(5 * SECOND));
+        assert_eq!(next(5, Some(20)), Some(21 * SECOND));
+        assert_eq!(next(5, Some(121)), None, "longer than allowed");
+        assert_eq!(next(5, Some(99)), None, "longer than the time left");
+        assert_eq!(policy.next_delay(None, None, SECOND, SECOND), None, "the retries are used up");
+    }
+}

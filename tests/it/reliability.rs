@@ -98,6 +98,17 @@ async fn a_wait_that_outlasts_the_call_is_not_begun() {
 }
 
 #[tokio::test]
+async fn a_retry_after_does_not_shorten_the_backoff() {
+    let slow = RetryPolicy::default().base_delay(LONG).max_delay(LONG);
+    for value in ["0", "1"] {
+        let server = Server::new([reply(THROTTLED, &[("Retry-After", value)]), reply("200 OK", &[])]).await;
+        let partner = server.builder().retry_policy(slow.clone()).build().unwrap();
+        // The backoff outlasts the call, so it fails at once; the wait asked for would not.
+        assert_eq!(upload(&partner).get().await.unwrap_err().attempts(), 1, "{value}");
+    }
+}
+
+#[tokio::test]
 async fn a_retry_after_that_says_nothing_is_ignored() {
     for value in ["-1", "soon", "Tue, 25 Jul 2017 17:52:41 GMT", "", "0"] {
         let server = Server::new([reply(THROTTLED, &[("Retry-After", value)]), reply("200 OK", &[])]).await;
