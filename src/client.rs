@@ -115,9 +115,13 @@ impl PartnerCenter {
                 }
             }
         };
-        let outcome = tokio::time::timeout(limit, attempting).instrument(self.span(operation, ids)).await;
+        let span = self.span(operation, ids);
+        let outcome = tokio::time::timeout(limit, attempting).instrument(span.clone()).await;
         let outcome = outcome.unwrap_or_else(|_| Err(Error::out_of_time(last)));
-        outcome.map_err(|error| error.of_call(ids, attempts))
+        outcome.map_err(|error| {
+            span.record("error.type", tracing::field::debug(error.kind()));
+            error.of_call(ids, attempts)
+        })
     }
 
     /// One attempt: the token, the headers, the generated operation, and what its outcome means.
@@ -227,7 +231,6 @@ fn log_attempt<T>(attempt: u32, outcome: &Result<(T, Answer), Error>) {
     match outcome {
         Ok(_) => tracing::debug!(attempt, "answered"),
         Err(error) => {
-            span.record("error.type", tracing::field::debug(error.kind()));
             tracing::debug!(attempt, error = %error, retryable = error.is_retryable(), "failed");
         }
     }
