@@ -30,6 +30,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let document: OpenAPI = serde_saphyr::from_str(&text)?;
 
     let mut trimmed = serde_json::to_value(&document)?;
+    check_references(&trimmed, &trimmed)?;
     keep_what_progenitor_reads_well(&mut trimmed)?;
     let enums = open_enums(&trimmed)?;
     let client = generate(&serde_json::from_value(trimmed)?, &enums)?;
@@ -47,6 +48,21 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// A reference to nothing would pass unseen where progenitor does not look.
+fn check_references(document: &Value, part: &Value) -> Result<(), String> {
+    match part {
+        Value::Object(members) => {
+            if let Some(reference) = members.get("$ref").and_then(Value::as_str) {
+                let found = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
+                found.ok_or_else(|| format!("{reference} is not defined"))?;
+            }
+            members.values().try_for_each(|member| check_references(document, member))
+        }
+        Value::Array(items) => items.iter().try_for_each(|item| check_references(document, item)),
+        _ => Ok(()),
+    }
+}
+
 /// Takes out of the copy what other languages need and progenitor does badly:
 ///
 /// - error responses: a body that is not the documented fault would lose status and headers, so
@@ -56,16 +72,18 @@ fn run() -> Result<(), Box<dyn Error>> {
 fn keep_what_progenitor_reads_well(document: &mut Value) -> Result<(), String> {
     let parameters = document["components"]["parameters"].clone();
     let paths = document["paths"].as_object_mut().ok_or("there are no paths")?;
-    for operation in paths.values_mut().filter_map(|path| path.get_mut("get")) {
-        if let Some(responses) = operation["responses"].as_object_mut() {
-            responses.retain(|status, _| status == "200");
+    for (path, item) in paths {
+        let Some(operation) = item.get_mut("get") else { return Err(format!("{path} has no get")) };
+        let responses = operation["responses"].as_object_mut().ok_or_else(|| format!("{path} has no responses"))?;
+        responses.retain(|status, _| status == "200");
+        if responses.is_empty() {
+            return Err(format!("{path} has no response 200"));
         }
         let Some(listed) = operation["parameters"].as_array_mut() else { continue };
         for parameter in listed.iter_mut() {
             if let Some(reference) = parameter["$ref"].as_str() {
                 let name = reference.rsplit('/').next().unwrap_or_default();
-                *parameter =
-                    parameters.get(name).cloned().ok_or_else(|| format!("the parameter {reference} is not defined"))?;
+                *parameter = parameters[name].clone();
             }
         }
         listed.retain(|parameter| parameter["in"] != "header");
@@ -122,8 +140,18 @@ fn open_enums(document: &Value) -> Result<Vec<OpenEnum>, String> {
     let with_list = schemas.iter().filter_map(|(name, schema)| Some((name, schema, schema.get("x-extensible-enum")?)));
     with_list
         .map(|(name, schema, list)| {
-            let values = serde_json::from_value(list.clone())
-                .map_err(|error| format!("x-extensible-enum of {name}: {error}"))?;
+            let wrong = |what: String| format!("x-extensible-enum of {name}: {what}");
+            let values: Vec<String> = serde_json::from_value(list.clone()).map_err(|error| wrong(error.to_string()))?;
+            let mut variants = vec!["Other".to_owned()];
+            for value in &values {
+                let variant = pascal_case(value);
+                if syn::parse_str::<syn::Ident>(&variant).is_err() || variants.contains(&variant) {
+                    return Err(wrong(format!("{value:?} makes no variant of its own")));
+                }
+                variants.push(variant);
+            }
+            syn::parse_str::<syn::Ident>(name)
+                .map_err(|_| wrong("the schema's name is no name of a type".to_owned()))?;
             let description = schema["description"].as_str().unwrap_or(name).trim().to_owned();
             Ok(OpenEnum { name: name.clone(), description, values })
         })
@@ -186,32 +214,68 @@ const READERS: &[(&str, &str)] = &[
 ];
 
 impl VisitMut for LenientTypes<'_> {
+    fn visit_item_mod_mut(&mut self, module: &mut syn::ItemMod) {
+        syn::visit_mut::visit_item_mod_mut(self, module);
+        let Some((_, items)) = &mut module.content else { return };
+        let with_two_spellings: Vec<_> =
+            items.iter_mut().filter_map(|item| read_both_spellings(item, self.aliases)).collect();
+        items.extend(with_two_spellings.into_iter().flatten());
+    }
+
     fn visit_item_struct_mut(&mut self, item: &mut syn::ItemStruct) {
+        if item.fields.iter().any(|field| field.ident.is_none() && text_of(&field.ty) == "::uuid::Uuid") {
+            item.attrs.push(syn::parse_quote!(#[derive(Copy, Eq, Hash, PartialOrd, Ord)]));
+        }
         if !matches!(item.fields, syn::Fields::Named(_)) || item.ident == "Client" {
             return;
         }
         item.attrs.push(syn::parse_quote!(#[non_exhaustive]));
         for field in &mut item.fields {
-            let written = field.ty.to_token_stream().to_string().replace(' ', "");
-            let attributes: String = field.attrs.iter().map(|attr| attr.to_token_stream().to_string()).collect();
+            let written = text_of(&field.ty);
             if let Some((_, reader)) = READERS.iter().find(|(start, _)| written.starts_with(start)) {
                 field.attrs.push(syn::parse_quote!(#[serde(deserialize_with = #reader)]));
-                if !attributes.contains("default") {
+                if !field.attrs.iter().any(|attr| text_of(attr).contains("default")) {
                     field.attrs.push(syn::parse_quote!(#[serde(default)]));
                 }
             }
-            if !attributes.contains("doc =") {
-                // A member that refers to a named schema cannot have a description of its own.
-                let renamed = attributes.split("rename = \"").nth(1).and_then(|rest| rest.split('"').next());
-                let name = renamed.map_or_else(|| field.ident.to_token_stream().to_string(), str::to_owned);
-                let doc = format!("The member `{name}`; its type tells what it is.");
-                field.attrs.push(syn::parse_quote!(#[doc = #doc]));
-            }
-            if let Some((_, alias)) = self.aliases.iter().find(|(name, _)| attributes.contains(name)) {
-                field.attrs.push(syn::parse_quote!(#[serde(alias = #alias)]));
-            }
         }
     }
+}
+
+fn text_of(tokens: &impl ToTokens) -> String {
+    tokens.to_token_stream().to_string().replace(' ', "")
+}
+
+/// Reads a struct that has a member of two spellings through a copy that has a field for each: what
+/// serde calls an alias fails on an answer that has both.
+fn read_both_spellings(item: &mut syn::Item, aliases: &[(String, String)]) -> Option<[syn::Item; 2]> {
+    let syn::Item::Struct(item) = item else { return None };
+    let is_of = |field: &syn::Field, name: &str| field.attrs.iter().any(|attr| text_of(attr).contains(name));
+    let (name, alias) = aliases.iter().find(|(name, _)| item.fields.iter().any(|field| is_of(field, name)))?;
+
+    let mut copy = item.clone();
+    copy.ident = format_ident!("{}AsSent", item.ident);
+    copy.attrs = vec![syn::parse_quote!(#[derive(::serde::Deserialize)])];
+    let mut second = copy.fields.iter().find(|field| is_of(field, name))?.clone();
+    let (first_ident, second_ident) = (second.ident.clone(), format_ident!("second_spelling"));
+    second.ident = Some(second_ident.clone());
+    second.attrs.retain(|attr| !text_of(attr).contains("rename="));
+    second.attrs.push(syn::parse_quote!(#[serde(rename = #alias)]));
+    if let syn::Fields::Named(fields) = &mut copy.fields {
+        fields.named.push(second);
+    }
+    let (sent, original) = (&copy.ident, &item.ident);
+    let others: Vec<_> = item.fields.iter().map(|field| &field.ident).filter(|ident| **ident != first_ident).collect();
+    let read: syn::Item = syn::parse_quote! {
+        impl ::std::convert::From<#sent> for #original {
+            fn from(sent: #sent) -> Self {
+                Self { #first_ident: sent.#first_ident.or(sent.#second_ident), #(#others: sent.#others),* }
+            }
+        }
+    };
+    let from = sent.to_string();
+    item.attrs.push(syn::parse_quote!(#[serde(from = #from)]));
+    Some([syn::Item::Struct(copy), read])
 }
 
 /// The named examples, for the emulator: from the document, so that nobody types them again.

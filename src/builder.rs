@@ -10,14 +10,13 @@ use http::{HeaderMap, HeaderValue};
 use url::{Host, Url};
 
 use crate::client::{PartnerCenter, Shared};
+use crate::cloud::Cloud;
 use crate::context::{MS_APPLICATION, MS_CORRELATION_ID, MS_REQUEST_ID, RequestContext, X_LOCALE, header_value};
-use crate::credential::Credential;
+use crate::credential::{Credential, TokenRequest};
 use crate::error::Error;
 use crate::fleet::Fleet;
 use crate::retry::RetryPolicy;
 
-/// The service's address for all clouds but 21Vianet's.
-const GLOBAL: &str = "https://api.partnercenter.microsoft.com";
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
 /// Headers that are the client's or the connection's own.
@@ -55,7 +54,8 @@ static RESERVED: [HeaderName; 12] = [
 #[must_use]
 pub struct Builder {
     credential: Box<dyn Credential>,
-    base_url: String,
+    cloud: Cloud,
+    base_url: Option<String>,
     locale: String,
     application_name: Option<String>,
     headers: Vec<(String, String)>,
@@ -73,7 +73,8 @@ impl Builder {
     pub(crate) fn new(credential: impl Credential + 'static) -> Self {
         Self {
             credential: Box::new(credential),
-            base_url: GLOBAL.to_owned(),
+            cloud: Cloud::GLOBAL,
+            base_url: None,
             locale: "en-US".to_owned(),
             application_name: None,
             headers: Vec::new(),
@@ -88,12 +89,20 @@ impl Builder {
         }
     }
 
-    /// Where the service is: default `https://api.partnercenter.microsoft.com`.
+    /// The cloud of the partner: where the service is, where one signs in, and what tokens are for.
+    /// Default [`Cloud::GLOBAL`].
+    pub fn cloud(mut self, cloud: Cloud) -> Self {
+        self.cloud = cloud;
+        self
+    }
+
+    /// Where the service is, if not where its cloud has it: a gateway in front of it, for example.
+    /// Tokens are still those of the [`cloud`](Self::cloud).
     ///
-    /// A gateway in front of it may have a path; calls append `/v1/…`. Only https, except on
-    /// loopback, where nothing leaves the machine and no proxy is used.
+    /// It may have a path; calls append `/v1/…`. Only https, except on loopback, where nothing leaves
+    /// the machine and no proxy is used, for signing in neither.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
-        self.base_url = url.into();
+        self.base_url = Some(url.into());
         self
     }
 
@@ -151,8 +160,10 @@ impl Builder {
     }
 
     /// How much of the client's traffic retries may be, so that an outage is not multiplied: a share
-    /// of the calls of the last ten seconds (default 0.2), and so many a second (default 10) however
-    /// few calls there are. Past it, calls fail with the error they have.
+    /// of the calls of the last ten seconds (default 0.2), and besides so many a second (default 10),
+    /// for clients that call seldom. Past it, calls fail with the error they have.
+    ///
+    /// The share is taken as one in a whole number of calls: 0.3 lets one in three retry.
     pub fn retry_budget(mut self, share: f32, floor_per_second: u32) -> Self {
         self.retry_budget = (share, floor_per_second);
         self
@@ -166,7 +177,8 @@ impl Builder {
     }
 
     /// How large the body of an answer may be, in bytes: default 64 MiB. A larger one is an error
-    /// as soon as its announced or actual length passes the bound.
+    /// as soon as its announced or actual length passes the bound. The typed answer can take several
+    /// times the memory of its body.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;
         self
@@ -181,7 +193,9 @@ impl Builder {
     /// fit for HTTP, or is the client's own; if the retry budget or the bound on calls in flight
     /// makes no sense; if the HTTP client cannot be built.
     pub fn build(self) -> Result<PartnerCenter, Error> {
-        let (base_url, on_loopback) = checked_url("the base URL", &self.base_url)?;
+        let base_url = self.base_url.as_deref().unwrap_or(self.cloud.base_url());
+        let (base_url, on_loopback) = checked_url("the base URL", base_url)?;
+        let (_, authority_on_loopback) = checked_url("the authority", self.cloud.authority())?;
         let mut headers = self.extra_headers()?;
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         headers.insert(X_LOCALE, header_value("the locale", &self.locale)?);
@@ -191,15 +205,15 @@ impl Builder {
 
         let mut http = self.http_client.unwrap_or_default();
         http = http.redirect(reqwest::redirect::Policy::none()).connect_timeout(self.connect_timeout);
-        if on_loopback {
-            // A proxy from the environment would see the token in plain text.
+        if on_loopback || authority_on_loopback {
+            // A proxy from the environment would see a token or secret in plain text.
             http = http.no_proxy();
         }
         let http = http.build().map_err(|error| Error::config("cannot build the HTTP client").caused_by(error))?;
 
         let shared = Shared {
             credential: self.credential,
-            http,
+            token_request: TokenRequest { cloud: self.cloud, http },
             base_url,
             headers,
             attempt_timeout: self.attempt_timeout,
@@ -227,7 +241,19 @@ impl Builder {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("base_url", &self.base_url).finish_non_exhaustive()
+        // Not the headers and not an unchecked URL: there may be secrets in them.
+        f.debug_struct("Builder")
+            .field("cloud", &self.cloud)
+            .field("locale", &self.locale)
+            .field("application_name", &self.application_name)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("attempt_timeout", &self.attempt_timeout)
+            .field("call_timeout", &self.call_timeout)
+            .field("retry", &self.retry)
+            .field("retry_budget", &self.retry_budget)
+            .field("max_in_flight", &self.max_in_flight)
+            .field("max_body_size", &self.max_body_size)
+            .finish_non_exhaustive()
     }
 }
 
@@ -239,7 +265,7 @@ pub(crate) fn checked_url(what: &str, text: &str) -> Result<(Url, bool), Error> 
         Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
         Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
         Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-        None => return Err(wrong("has no host")),
+        None => return Err(wrong("has no host: it begins with https://")),
     };
     match url.scheme() {
         "https" => {}

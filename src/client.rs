@@ -6,19 +6,18 @@ use std::time::Duration;
 
 use http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
 use tracing::Instrument;
 use url::Url;
 
 use crate::builder::Builder;
 use crate::context::{CallIds, RequestContext};
-use crate::credential::Credential;
+use crate::credential::{AccessToken, Credential, TokenRequest};
 use crate::customers::Customers;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind, masked, shortened};
 use crate::fleet::Fleet;
 use crate::generated;
 use crate::response::Response;
-use crate::retry::RetryPolicy;
+use crate::retry::{Deadline, RetryPolicy};
 use crate::wire::{Answer, Attempt};
 
 /// A client of the Partner Center service, for one partner in one cloud.
@@ -47,7 +46,7 @@ pub struct PartnerCenter {
 /// What all clones and handles of a client share.
 pub(crate) struct Shared {
     pub(crate) credential: Box<dyn Credential>,
-    pub(crate) http: reqwest::Client,
+    pub(crate) token_request: TokenRequest,
     pub(crate) base_url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) attempt_timeout: Duration,
@@ -58,8 +57,9 @@ pub(crate) struct Shared {
 }
 
 impl PartnerCenter {
-    /// Starts a client that signs in with this credential: an [`AccessToken`](crate::AccessToken),
-    /// or any other [`Credential`].
+    /// Starts a client that signs in with this credential:
+    /// [`AppOnlyCredential`](crate::AppOnlyCredential), [`AppUserCredential`](crate::AppUserCredential),
+    /// an [`AccessToken`], or any other [`Credential`].
     pub fn builder(credential: impl Credential + 'static) -> Builder {
         Builder::new(credential)
     }
@@ -84,80 +84,83 @@ impl PartnerCenter {
         Fut: Future<Output = Result<generated::ResponseValue<T>, generated::Error>>,
     {
         let Shared { retry, fleet, .. } = &*self.shared;
-        let ids = self.context.ids();
-        let limit = self.context.call_timeout_or(self.shared.call_timeout);
-        let started = Instant::now();
-        let time_left = || limit.saturating_sub(started.elapsed());
-        let (mut attempts, mut last) = (0, None);
-
+        let mut call = Call {
+            ids: self.context.ids(),
+            deadline: Deadline::after(self.context.call_timeout_or(self.shared.call_timeout)),
+            attempts: 0,
+            refused: None,
+            last: None,
+        };
+        let span = self.span(operation, call.ids);
         let attempting = async {
             fleet.count_call();
             let mut backoffs = retry.backoffs();
             loop {
-                let in_flight = fleet.enter().await;
-                fleet.wait_out_throttle(retry, time_left).await?;
-                let error = match self.attempt(ids, time_left(), &mut attempts, &run).await {
+                let admitted = fleet.admit(retry, &call.deadline).await;
+                let in_flight = admitted.map_err(|error| error.after(call.last.take()))?;
+                let was_refused = call.refused.is_some();
+                let error = match self.attempt(&mut call, &span, &run).await {
                     Ok(response) => return Ok(response),
                     Err(error) => error,
                 };
                 drop(in_flight);
                 fleet.note(&error);
+                if error.refuses_token() && !was_refused {
+                    continue;
+                }
                 if !error.is_retryable() {
                     return Err(error);
                 }
+                // Sign-ins are one at a time for all calls: nothing is multiplied by trying again.
+                let is_sign_in = error.kind() == ErrorKind::Credential;
                 let spread = retry.spread(error.retry_after().unwrap_or_default());
-                match retry.next_delay(backoffs.next(), error.retry_after(), spread, time_left()) {
-                    Some(delay) if fleet.may_retry() => {
-                        last = Some(error);
+                match retry.next_delay(backoffs.next(), error.retry_after(), spread, call.deadline.left()) {
+                    Some(delay) if is_sign_in || fleet.may_retry() => {
+                        call.last = Some(error);
                         tokio::time::sleep(delay).await;
                     }
                     _ => return Err(error),
                 }
             }
         };
-        let span = self.span(operation, ids);
-        let outcome = tokio::time::timeout(limit, attempting).instrument(span.clone()).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(Error::out_of_time(last)));
+        let outcome = attempting.instrument(span.clone()).await;
         outcome.map_err(|error| {
             span.record("error.type", tracing::field::debug(error.kind()));
-            error.of_call(ids, attempts)
+            let error = if error.is_timeout() { error.after(call.last) } else { error };
+            error.of_call(call.ids, call.attempts)
         })
     }
 
     /// One attempt: the token, the headers, the generated operation, and what its outcome means.
-    async fn attempt<T, F, Fut>(
-        &self,
-        ids: CallIds,
-        time_left: Duration,
-        attempts: &mut u32,
-        run: &F,
-    ) -> Result<Response<T>, Error>
+    async fn attempt<T, F, Fut>(&self, call: &mut Call, span: &tracing::Span, run: &F) -> Result<Response<T>, Error>
     where
         T: DeserializeOwned,
         F: Fn(generated::Client) -> Fut,
         Fut: Future<Output = Result<generated::ResponseValue<T>, generated::Error>>,
     {
         let shared = &self.shared;
-        let token = shared.credential.token().await?;
+        let token = call.deadline.bound(shared.credential.token(&shared.token_request)).await??;
+        if let Some((_, error)) = call.refused.as_ref().filter(|(refused, _)| *refused == token) {
+            return Err(error.clone());
+        }
         let mut headers = shared.headers.clone();
         self.context.write_locale(&mut headers);
-        ids.write(&mut headers);
+        call.ids.write(&mut headers);
         headers.insert(header::AUTHORIZATION, token.authorization()?);
 
-        let attempt = Attempt::new(headers, token, shared.attempt_timeout.min(time_left), shared.max_body_size);
+        let timeout = shared.attempt_timeout.min(call.deadline.left());
+        let attempt = Attempt::new(span.clone(), headers, token.clone(), timeout, shared.max_body_size);
         let base_url = shared.base_url.as_str().trim_end_matches('/');
-        let client = generated::Client::new_with_client(base_url, shared.http.clone(), attempt.clone());
-        *attempts += 1;
-        let outcome = run(client).await;
-        let outcome = classify(outcome, attempt.take_answer());
-        log_attempt(*attempts, &outcome);
-        outcome.map(|(body, answer)| Response {
-            body,
-            status: answer.status,
-            headers: answer.headers,
-            ids,
-            attempts: *attempts,
-        })
+        let client = generated::Client::new_with_client(base_url, shared.token_request.http.clone(), attempt.clone());
+        call.attempts += 1;
+        let outcome = classify(run(client).await, attempt.take_answer(), &token);
+        log_attempt(span, call.attempts, &outcome);
+        if let Some(error) = outcome.as_ref().err().filter(|error| error.refuses_token()) {
+            shared.credential.refused(&token);
+            call.refused = Some((token, error.clone()));
+        }
+        let (ids, attempts) = (call.ids, call.attempts);
+        outcome.map(|(body, Answer { status, headers, .. })| Response { body, status, headers, ids, attempts })
     }
 
     /// One span a call, with the fields that OpenTelemetry gives to HTTP clients.
@@ -180,20 +183,32 @@ impl PartnerCenter {
     }
 }
 
+/// What one call carries from attempt to attempt.
+struct Call {
+    ids: CallIds,
+    deadline: Deadline,
+    attempts: u32,
+    /// The token that the service refused, and how: it is not sent again.
+    refused: Option<(AccessToken, Error)>,
+    /// Why the attempt before failed.
+    last: Option<Error>,
+}
+
 /// What an attempt came to. The generated client's own errors lose status, headers or body, so the
 /// answer that the hook kept decides.
 fn classify<T: DeserializeOwned>(
     outcome: Result<generated::ResponseValue<T>, generated::Error>,
     answer: Option<Answer>,
+    token: &AccessToken,
 ) -> Result<(T, Answer), Error> {
     match (outcome, answer) {
-        (_, Some(answer)) if answer.status != http::StatusCode::OK => Err(Error::service(answer)),
+        (_, Some(answer)) if answer.status != http::StatusCode::OK => Err(Error::service(answer, token)),
         (_, Some(answer)) if answer.too_large => Err(Error::decode(answer, "the answer is larger than the bound")),
         (Ok(value), Some(answer)) if is_object(&answer.body) => Ok((value.into_inner(), answer)),
-        (Err(generated::Error::CommunicationError(error) | generated::Error::ResponseBodyError(error)), _) => {
-            Err(Error::transport(error))
+        (Err(generated::Error::CommunicationError(error) | generated::Error::ResponseBodyError(error)), answer) => {
+            Err(Error::transport(error, answer))
         }
-        (_, Some(answer)) => Err(unreadable::<T>(answer)),
+        (_, Some(answer)) => Err(unreadable::<T>(answer, token)),
         (_, None) => Err(Error::config("the request cannot be built")),
     }
 }
@@ -204,7 +219,7 @@ fn is_object(body: &[u8]) -> bool {
 }
 
 /// Reads a body again that could not be read, to tell where it is at fault.
-fn unreadable<T: DeserializeOwned>(answer: Answer) -> Error {
+fn unreadable<T: DeserializeOwned>(answer: Answer, token: &AccessToken) -> Error {
     if !is_object(&answer.body) {
         return Error::decode(answer, "the answer is not a JSON object");
     }
@@ -212,14 +227,18 @@ fn unreadable<T: DeserializeOwned>(answer: Answer) -> Error {
     match serde_path_to_error::deserialize::<_, T>(&mut reader) {
         Ok(_) => Error::decode(answer, "the answer goes on after its end"),
         Err(error) => {
-            let message = format!("cannot read the answer at `{}`", error.path());
-            Error::decode(answer, message).caused_by(error.into_inner())
+            let message = match error.path().to_string().as_str() {
+                "." | "?" => "cannot read the answer".to_owned(),
+                path => format!("cannot read the answer at `{path}`"),
+            };
+            // As text: serde's own error can hold a whole member of the body.
+            let reason = shortened(&masked(&error.into_inner().to_string(), &[token.expose()]));
+            Error::decode(answer, message).caused_by(reason)
         }
     }
 }
 
-fn log_attempt<T>(attempt: u32, outcome: &Result<(T, Answer), Error>) {
-    let span = tracing::Span::current();
+fn log_attempt<T>(span: &tracing::Span, attempt: u32, outcome: &Result<(T, Answer), Error>) {
     span.record("http.request.resend_count", attempt - 1);
     let status = match outcome {
         Ok((_, answer)) => Some(answer.status),

@@ -1,37 +1,54 @@
 //! Who calls: the trait that gives access tokens, and the token itself, which is its simplest kind.
 
+mod app_only;
+mod app_user;
+#[cfg(feature = "azure_core")]
+mod azure;
+mod cache;
+mod sign_in;
+
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::cloud::Cloud;
 use crate::error::Error;
+
+pub use app_only::AppOnlyCredential;
+pub use app_user::{AppUserCredential, RefreshToken};
+#[cfg(feature = "azure_core")]
+pub use azure::AzureCredential;
 
 /// What [`Credential::token`] returns.
 pub type TokenFuture<'a> = Pin<Box<dyn Future<Output = Result<AccessToken, Error>> + Send + 'a>>;
 
 /// Gives the access token for a call.
 ///
-/// [`AccessToken`] is one itself: a token that was got elsewhere. Implement it to get tokens in a way
-/// of your own:
+/// The ready-made kinds are [`AppOnlyCredential`], [`AppUserCredential`], [`AccessToken`] for a token
+/// that was got elsewhere and, with the feature `azure_core`, `AzureCredential`. An `Arc` of a
+/// credential is one too, for several clients that share it. Implement it to get tokens in a way of
+/// your own:
 ///
 /// ```
-/// use partner_center_devices::{AccessToken, Credential, Error, PartnerCenter, TokenFuture};
+/// use partner_center_devices::{AccessToken, Credential, Error, PartnerCenter, TokenFuture, TokenRequest};
 ///
 /// #[derive(Debug)]
 /// struct FromVault;
 ///
 /// impl FromVault {
-///     async fn read(&self) -> Result<String, std::io::Error> {
+///     async fn read(&self, scope: &str) -> Result<String, std::io::Error> {
+///         assert_eq!(scope, "https://api.partnercenter.microsoft.com/.default");
 ///         Ok("eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9".to_owned())
 ///     }
 /// }
 ///
 /// impl Credential for FromVault {
-///     fn token(&self) -> TokenFuture<'_> {
+///     fn token<'a>(&'a self, request: &'a TokenRequest) -> TokenFuture<'a> {
 ///         Box::pin(async move {
-///             let token = self.read().await.map_err(Error::credential)?;
+///             let token = self.read(request.cloud().scope()).await.map_err(Error::credential)?;
 ///             Ok(AccessToken::new(token))
 ///         })
 ///     }
@@ -43,12 +60,53 @@ pub type TokenFuture<'a> = Pin<Box<dyn Future<Output = Result<AccessToken, Error
 /// # }
 /// ```
 pub trait Credential: Send + Sync {
-    /// A token that is good now.
+    /// A token that is good now. Asked before every attempt of a call: keep what can be kept.
     ///
     /// # Errors
     ///
     /// [`Error::credential`] with the reason, if there is none to be had.
-    fn token(&self) -> TokenFuture<'_>;
+    fn token<'a>(&'a self, request: &'a TokenRequest) -> TokenFuture<'a>;
+
+    /// The service refused this token with 401: do not give it again. The call then asks once more
+    /// and, if it gets another token, tries again once. Does nothing unless implemented.
+    fn refused(&self, token: &AccessToken) {
+        let _ = token;
+    }
+}
+
+impl<C: Credential + ?Sized> Credential for Arc<C> {
+    fn token<'a>(&'a self, request: &'a TokenRequest) -> TokenFuture<'a> {
+        (**self).token(request)
+    }
+
+    fn refused(&self, token: &AccessToken) {
+        (**self).refused(token);
+    }
+}
+
+impl<C: Credential + ?Sized> Credential for Box<C> {
+    fn token<'a>(&'a self, request: &'a TokenRequest) -> TokenFuture<'a> {
+        (**self).token(request)
+    }
+
+    fn refused(&self, token: &AccessToken) {
+        (**self).refused(token);
+    }
+}
+
+/// What a token is asked for.
+#[derive(Clone, Debug)]
+pub struct TokenRequest {
+    pub(crate) cloud: Cloud,
+    /// The client's own, so that sign-ins go through its proxies and trust its certificates.
+    pub(crate) http: reqwest::Client,
+}
+
+impl TokenRequest {
+    /// The cloud of the client that asks: [`Cloud::scope`] is what the token must be for.
+    pub fn cloud(&self) -> &Cloud {
+        &self.cloud
+    }
 }
 
 /// An access token for the Partner Center API.
@@ -71,11 +129,7 @@ impl AccessToken {
     /// A token from its text, without the word `Bearer`. White space around it is dropped: tokens
     /// read from files end with a newline.
     pub fn new(token: impl Into<String>) -> Self {
-        let token = SecretString::from(token.into());
-        match token.expose_secret().trim() {
-            trimmed if trimmed.len() == token.expose_secret().len() => Self(token),
-            trimmed => Self(trimmed.into()),
-        }
+        Self(trimmed(token))
     }
 
     pub(crate) fn expose(&self) -> &str {
@@ -99,6 +153,12 @@ impl AccessToken {
     }
 }
 
+impl PartialEq for AccessToken {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
 impl fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AccessToken(***)")
@@ -106,7 +166,16 @@ impl fmt::Debug for AccessToken {
 }
 
 impl Credential for AccessToken {
-    fn token(&self) -> TokenFuture<'_> {
+    fn token<'a>(&'a self, _: &'a TokenRequest) -> TokenFuture<'a> {
         Box::pin(async { Ok(self.clone()) })
+    }
+}
+
+/// A secret without the white space around it; the text with it is zeroed.
+fn trimmed(text: impl Into<String>) -> SecretString {
+    let secret = SecretString::from(text.into());
+    match secret.expose_secret().trim() {
+        text if text.len() == secret.expose_secret().len() => secret,
+        text => text.into(),
     }
 }

@@ -29,7 +29,7 @@ pub struct Customer {
 impl Customer {
     /// The device batches of the customer.
     pub fn device_batches(&self) -> DeviceBatches {
-        DeviceBatches { partner: self.partner.clone(), customer: self.id.clone() }
+        DeviceBatches { partner: self.partner.clone(), customer: self.id }
     }
 
     /// The uploads of device batches of the customer.
@@ -53,7 +53,7 @@ impl DeviceBatches {
     /// See [`ErrorKind`](crate::ErrorKind).
     pub async fn get(&self) -> Result<Response<DeviceBatchCollection>, Error> {
         let call = |client: crate::generated::Client| {
-            let customer = self.customer.clone();
+            let customer = self.customer;
             async move { client.get_device_batches(&customer).await }
         };
         self.partner.send("getDeviceBatches", call).await
@@ -90,7 +90,7 @@ impl BatchUploadStatus {
     /// See [`ErrorKind`](crate::ErrorKind).
     pub async fn get(&self) -> Result<Response<BatchUploadDetails>, Error> {
         let call = |client: crate::generated::Client| {
-            let (customer, id) = (self.customer.clone(), self.id.clone());
+            let (customer, id) = (self.customer, self.id);
             async move { client.get_batch_upload_status(&customer, &id).await }
         };
         self.partner.send("getBatchUploadStatus", call).await

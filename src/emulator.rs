@@ -2,7 +2,8 @@
 //!
 //! It speaks real HTTP, holds what you put into it beside the specification's own examples, and
 //! answers as the documents say: 401 without a bearer token, 400 for what is not a GUID, 404 for
-//! what it does not hold, each with the documented fault and headers. It can be told to fail.
+//! what it does not hold, each with the documented fault and headers. It signs applications in, as
+//! the authority of a [cloud](Emulator::cloud) of its own. It can be told to fail at either.
 //!
 //! ```
 //! use partner_center_devices::emulator::Emulator;
@@ -18,7 +19,9 @@
 //! # }
 //! ```
 
-use std::collections::{HashMap, VecDeque};
+mod authority;
+mod service;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
@@ -27,39 +30,42 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use http_body_util::Full;
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
-use uuid::Uuid;
 
 use crate::client::PartnerCenter;
-use crate::context::{MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID};
+use crate::cloud::Cloud;
 use crate::credential::AccessToken;
-use crate::models::{
-    BatchTrackingId, BatchUploadDetails, CustomerId, DeviceBatch, DeviceBatchCollection, UploadStatus,
-};
+use crate::models::{BatchTrackingId, CustomerId, DeviceBatch};
 use crate::retry::RetryPolicy;
+use authority::Authority;
+use service::{EXAMPLE_CUSTOMER, EXAMPLE_UPLOAD, Service};
 
-/// The examples of the specification by name, taken from the document by build.rs.
-const EXAMPLES: &str = include_str!(concat!(env!("OUT_DIR"), "/examples.json"));
+pub use service::Upload;
 
-const EXAMPLE_CUSTOMER: Uuid = Uuid::from_u128(0x47021739_3426_40bf_9601_61b4b6d7c793);
-const EXAMPLE_UPLOAD: Uuid = Uuid::from_u128(0x0127ed8e_ff72_4983_a3d8_e8d8bd378932);
+/// No request to the service has a body, and none to the authority a larger one.
+const LARGEST_REQUEST: usize = 1 << 16;
 
 /// The stand-in service. It runs until it is dropped.
 pub struct Emulator {
     base_url: String,
+    cloud: Cloud,
     partner: PartnerCenter,
-    service: Arc<Mutex<Service>>,
+    parts: Arc<Mutex<Parts>>,
     server: JoinHandle<()>,
+}
+
+struct Parts {
+    service: Service,
+    authority: Authority,
 }
 
 impl Emulator {
@@ -80,14 +86,16 @@ impl Emulator {
     pub async fn start_on(port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
         let base_url = format!("http://{}", listener.local_addr()?);
-        let partner = PartnerCenter::builder(AccessToken::new("emulator-access-token")).base_url(&base_url);
+        let cloud = Cloud::custom(&base_url, &base_url).map_err(io::Error::other)?;
+        let partner = PartnerCenter::builder(AccessToken::new("emulator-access-token")).cloud(cloud.clone());
         let partner = partner
             .retry_policy(RetryPolicy::default().base_delay(Duration::ZERO))
             .build()
             .map_err(io::Error::other)?;
-        let service = Arc::new(Mutex::new(Service::with_examples()?));
-        let server = tokio::spawn(serve(listener, Arc::clone(&service)));
-        Ok(Self { base_url, partner, service, server })
+        let parts = Parts { service: Service::with_examples()?, authority: Authority::default() };
+        let parts = Arc::new(Mutex::new(parts));
+        let server = tokio::spawn(serve(listener, Arc::clone(&parts)));
+        Ok(Self { base_url, cloud, partner, parts, server })
     }
 
     /// Where the service listens, for clients of your own.
@@ -95,7 +103,15 @@ impl Emulator {
         &self.base_url
     }
 
-    /// A client that calls this service, and does not wait between its attempts.
+    /// The cloud whose service and authority this is, for [`Builder::cloud`](crate::Builder::cloud).
+    /// The authority signs in any application with any secret, and any refresh token once: the answer
+    /// has the next one.
+    pub fn cloud(&self) -> Cloud {
+        self.cloud.clone()
+    }
+
+    /// A client that calls this service with a token of its own, and waits between its attempts only
+    /// where a `Retry-After` says so.
     pub fn partner(&self) -> PartnerCenter {
         self.partner.clone()
     }
@@ -112,38 +128,76 @@ impl Emulator {
 
     /// Adds a customer without device batches; one that is there stays as it is.
     pub fn add_customer(&self, customer: CustomerId) {
-        self.service().batches.entry(*customer).or_default();
+        self.parts().service.add_customer(customer);
     }
 
     /// Adds a device batch to a customer, and the customer if need be.
     pub fn add_device_batch(&self, customer: CustomerId, batch: DeviceBatch) {
-        self.service().batches.entry(*customer).or_default().push(batch);
+        self.parts().service.add_device_batch(customer, &batch);
     }
 
     /// Adds an upload to a customer, and the customer if need be. One with the same id is replaced.
     pub fn add_upload(&self, customer: CustomerId, id: BatchTrackingId, upload: Upload) {
-        self.add_customer(customer.clone());
-        self.service().uploads.insert((*customer, *id), upload);
+        self.parts().service.add_upload(customer, id, upload);
     }
 
-    /// Answers the next `calls` requests with this status and its documented fault.
+    /// Adds what a link points to: any JSON, at the link's own text.
+    pub fn add_resource(&self, uri: &str, body: Value) {
+        self.parts().service.add_resource(uri, body);
+    }
+
+    /// Answers the next `calls` requests to the service with this status and its documented fault.
     pub fn fail_next(&self, calls: usize, status: StatusCode) {
-        self.service().failures.extend(vec![Failure { status, retry_after: None }; calls]);
+        self.parts().service.failures.add(calls, (status, None));
     }
 
-    /// Throttles the next `calls` requests: 429, with this `Retry-After` in whole seconds.
+    /// Throttles the next `calls` requests to the service: 429, with this `Retry-After` in whole
+    /// seconds.
     pub fn throttle_next(&self, calls: usize, retry_after: Duration) {
-        let failure = Failure { status: StatusCode::TOO_MANY_REQUESTS, retry_after: Some(retry_after.as_secs()) };
-        self.service().failures.extend(vec![failure; calls]);
+        let throttle = (StatusCode::TOO_MANY_REQUESTS, Some(retry_after.as_secs()));
+        self.parts().service.failures.add(calls, throttle);
     }
 
-    /// The requests that arrived so far, in order.
+    /// The requests to the service that arrived so far, in order.
     pub fn requests(&self) -> Vec<RecordedRequest> {
-        self.service().requests.clone()
+        self.parts().service.requests.clone()
     }
 
-    fn service(&self) -> MutexGuard<'_, Service> {
-        lock(&self.service)
+    /// How many requests for a token arrived so far.
+    pub fn sign_ins(&self) -> usize {
+        self.parts().authority.sign_ins
+    }
+
+    /// How long the tokens live that are given from now on: one hour unless set. Tells clients when
+    /// to come again; the service itself takes expired tokens.
+    pub fn set_token_lifetime(&self, lifetime: Duration) {
+        self.parts().authority.lifetime = lifetime;
+    }
+
+    /// How long the authority takes to answer from now on: no time unless set.
+    pub fn delay_sign_ins(&self, delay: Duration) {
+        self.parts().authority.delay = delay;
+    }
+
+    /// Refuses the next `sign_ins` with this status and this error of OAuth.
+    pub fn fail_next_sign_ins(&self, sign_ins: usize, status: StatusCode, error: &str) {
+        self.parts().authority.failures.add(sign_ins, (status, error.to_owned(), None));
+    }
+
+    /// Throttles the next `sign_ins`: 429, with this `Retry-After` in whole seconds.
+    pub fn throttle_next_sign_ins(&self, sign_ins: usize, retry_after: Duration) {
+        let error = "temporarily_unavailable".to_owned();
+        let throttle = (StatusCode::TOO_MANY_REQUESTS, error, Some(retry_after.as_secs()));
+        self.parts().authority.failures.add(sign_ins, throttle);
+    }
+
+    /// Has the service refuse, with 401, every token that the authority gave so far.
+    pub fn revoke_tokens(&self) {
+        self.parts().authority.revoke_tokens();
+    }
+
+    fn parts(&self) -> MutexGuard<'_, Parts> {
+        lock(&self.parts)
     }
 }
 
@@ -171,219 +225,53 @@ pub struct RecordedRequest {
     pub headers: HeaderMap,
 }
 
-/// An upload that ends as its details say, after some reads of its status.
-///
-/// ```
-/// use partner_center_devices::emulator::Upload;
-/// use partner_center_devices::models::{BatchUploadDetails, UploadStatus};
-///
-/// let mut details = BatchUploadDetails::default();
-/// details.status = Some(UploadStatus::Finished);
-/// // Queued for the first read, processing for the next three, then finished.
-/// let upload = Upload::new(details).queued_reads(1).processing_reads(3);
-/// ```
-#[derive(Clone, Debug)]
-pub struct Upload {
-    details: BatchUploadDetails,
-    queued_reads: usize,
-    processing_reads: usize,
-    reads: usize,
-}
+/// Failures to come, each with how often it still is to happen.
+struct Failures<F>(Vec<(usize, F)>);
 
-impl Upload {
-    /// An upload that has ended: every read gives these details.
-    pub fn new(details: BatchUploadDetails) -> Self {
-        Self { details, queued_reads: 0, processing_reads: 0, reads: 0 }
-    }
-
-    /// How many reads find it queued: without times and devices.
-    #[must_use]
-    pub fn queued_reads(mut self, reads: usize) -> Self {
-        self.queued_reads = reads;
-        self
-    }
-
-    /// How many further reads find it processing: one device after the other reaches its end.
-    #[must_use]
-    pub fn processing_reads(mut self, reads: usize) -> Self {
-        self.processing_reads = reads;
-        self
-    }
-
-    fn read(&mut self) -> BatchUploadDetails {
-        let read = self.reads;
-        self.reads += 1;
-        let mut details = self.details.clone();
-        if read < self.queued_reads {
-            details.status = Some(UploadStatus::Queued);
-            (details.started_time, details.completed_time) = (None, None);
-            details.devices_status.clear();
-        } else if read < self.queued_reads + self.processing_reads {
-            details.status = Some(UploadStatus::Processing);
-            details.completed_time = None;
-            let done = (read - self.queued_reads) * details.devices_status.len() / self.processing_reads;
-            for device in details.devices_status.iter_mut().skip(done) {
-                device.status = Some(UploadStatus::Processing);
-                (device.error_code, device.error_description) = (None, None);
-            }
-        }
-        details
+impl<F> Default for Failures<F> {
+    fn default() -> Self {
+        Self(Vec::new())
     }
 }
 
-#[derive(Clone)]
-struct Failure {
-    status: StatusCode,
-    retry_after: Option<u64>,
-}
+impl<F: Clone> Failures<F> {
+    fn add(&mut self, times: usize, failure: F) {
+        self.0.push((times, failure));
+    }
 
-/// What the service holds.
-struct Service {
-    examples: HashMap<String, Value>,
-    batches: HashMap<Uuid, Vec<DeviceBatch>>,
-    uploads: HashMap<(Uuid, Uuid), Upload>,
-    failures: VecDeque<Failure>,
-    requests: Vec<RecordedRequest>,
+    fn next(&mut self) -> Option<F> {
+        self.0.retain(|(times, _)| *times > 0);
+        let (times, failure) = self.0.first_mut()?;
+        *times -= 1;
+        Some(failure.clone())
+    }
 }
 
 type Answer = http::Response<Full<Bytes>>;
 
-impl Service {
-    fn with_examples() -> io::Result<Self> {
-        let examples: HashMap<String, Value> = serde_json::from_str(EXAMPLES)?;
-        let mut service = Self {
-            examples,
-            batches: HashMap::new(),
-            uploads: HashMap::new(),
-            failures: VecDeque::new(),
-            requests: Vec::new(),
-        };
-        let list: DeviceBatchCollection = service.example("DeviceBatchesDocumented")?;
-        let upload: BatchUploadDetails = service.example("BatchUploadDetailsDocumented")?;
-        service.batches.insert(EXAMPLE_CUSTOMER, list.items);
-        service.uploads.insert((EXAMPLE_CUSTOMER, EXAMPLE_UPLOAD), Upload::new(upload));
-        Ok(service)
-    }
-
-    fn example<T: DeserializeOwned>(&self, name: &str) -> io::Result<T> {
-        let value = self.examples.get(name).ok_or_else(|| io::Error::other(format!("no example {name}")))?;
-        Ok(serde_json::from_value(value.clone())?)
-    }
-
-    fn answer(&mut self, request: RecordedRequest) -> Answer {
-        let (method, path) = (request.method.clone(), request.path.clone());
-        let authorized = bearer_token(&request.headers).is_some();
-        self.requests.push(request);
-        if let Some(Failure { status, retry_after }) = self.failures.pop_front() {
-            return self.fault(status, retry_after);
-        }
-        if !authorized {
-            return self.fault(StatusCode::UNAUTHORIZED, None);
-        }
-        if method != Method::GET.as_str() {
-            return self.fault(StatusCode::METHOD_NOT_ALLOWED, None);
-        }
-        // The service does not care for letter case in paths, as its own documents show.
-        let path = path.split('?').next().unwrap_or_default().to_ascii_lowercase();
-        let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-        match segments[..] {
-            ["v1", "customers", customer, "devicebatches"] => self.device_batches(customer),
-            ["v1", "customers", customer, "batchjobstatus", id] => self.upload_status(customer, id),
-            _ => self.fault(StatusCode::NOT_FOUND, None),
-        }
-    }
-
-    fn device_batches(&self, customer: &str) -> Answer {
-        let Ok(customer) = Uuid::parse_str(customer) else { return self.fault(StatusCode::BAD_REQUEST, None) };
-        let Some(batches) = self.batches.get(&customer) else { return self.fault(StatusCode::NOT_FOUND, None) };
-        let list = json!({
-            "totalCount": batches.len(),
-            "items": batches,
-            "attributes": { "objectType": "Collection" },
-        });
-        respond(StatusCode::OK, &list)
-    }
-
-    fn upload_status(&mut self, customer: &str, id: &str) -> Answer {
-        let (Ok(customer), Ok(id)) = (Uuid::parse_str(customer), Uuid::parse_str(id)) else {
-            return self.fault(StatusCode::BAD_REQUEST, None);
-        };
-        match self.uploads.get_mut(&(customer, id)) {
-            Some(upload) => respond(StatusCode::OK, &upload.read()),
-            None => self.fault(StatusCode::NOT_FOUND, None),
-        }
-    }
-
-    /// The documented fault of a status, or one of its form.
-    fn fault(&self, status: StatusCode, retry_after: Option<u64>) -> Answer {
-        let name = match status.as_u16() {
-            400 => "FaultBadRequest",
-            401 => "FaultUnauthorized",
-            403 => "FaultForbidden",
-            404 => "FaultNotFound",
-            429 => "FaultThrottled",
-            500 => "FaultInternalServerError",
-            501 => "FaultNotImplemented",
-            503 => "FaultServiceUnavailable",
-            _ => "",
-        };
-        let of_its_form = || {
-            json!({
-                "code": status.as_u16(),
-                "description": status.canonical_reason().unwrap_or("no reason given"),
-                "data": [],
-                "source": "PartnerFD",
-            })
-        };
-        let mut fault = self.examples.get(name).cloned().unwrap_or_else(of_its_form);
-        if let Some(seconds) = retry_after {
-            fault["message"] = json!(format!("Rate limit is exceeded. Try again in {seconds} seconds."));
-        }
-        let mut answer = respond(status, &fault);
-        if let Some(seconds) = retry_after {
-            answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-        }
-        answer
-    }
-}
-
-fn bearer_token(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
-}
-
-/// An answer with the headers of the documents; its ids are the service's own, as there.
-fn respond(status: StatusCode, body: &impl Serialize) -> Answer {
-    let mut answer = Answer::new(Full::from(serde_json::to_vec(body).unwrap_or_default()));
+fn json_answer(status: StatusCode, body: &Value, retry_after: Option<u64>) -> Answer {
+    let mut answer = Answer::new(Full::from(body.to_string()));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
-    headers.insert(MS_CV, HeaderValue::from_static("YrLe3w6BbUSMt1fi.0"));
-    headers.insert(MS_SERVER_ID, HeaderValue::from_static("030020344"));
-    for name in [MS_REQUEST_ID, MS_CORRELATION_ID] {
-        if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
-            headers.insert(name, id);
-        }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    if let Some(seconds) = retry_after {
+        headers.insert(RETRY_AFTER, seconds.into());
     }
     answer
 }
 
-async fn serve(listener: TcpListener, service: Arc<Mutex<Service>>) {
+async fn serve(listener: TcpListener, parts: Arc<Mutex<Parts>>) {
     // Dropped with this task, and with it every connection.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
-                let service = Arc::clone(&service);
-                let answer = service_fn(move |request: hyper::Request<Incoming>| {
-                    let answer = lock(&service).answer(record(&request));
-                    async move { Ok::<_, Infallible>(answer) }
-                });
+                let parts = Arc::clone(&parts);
+                let respond = service_fn(move |request| respond(Arc::clone(&parts), request));
                 connections.spawn(async move {
                     // A client that hangs up is no concern of the others.
-                    let _ = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), answer).await;
+                    let _ = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), respond).await;
                 });
             }
             Some(_) = connections.join_next() => {}
@@ -391,15 +279,29 @@ async fn serve(listener: TcpListener, service: Arc<Mutex<Service>>) {
     }
 }
 
-fn record(request: &hyper::Request<Incoming>) -> RecordedRequest {
+async fn respond(parts: Arc<Mutex<Parts>>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+    let path = request.uri().path().to_owned();
+    if Authority::serves(&path) {
+        let body = Limited::new(request.into_body(), LARGEST_REQUEST).collect().await;
+        let form = body.map(|body| body.to_bytes()).unwrap_or_default();
+        let (answer, delay) = lock(&parts).authority.answer(&path, &form);
+        tokio::time::sleep(delay).await;
+        return Ok(answer);
+    }
+    let mut parts = lock(&parts);
+    let Parts { service, authority } = &mut *parts;
+    Ok(service.answer(recorded(&request), |token| authority.takes(token)))
+}
+
+fn recorded(request: &Request<Incoming>) -> RecordedRequest {
     let mut headers = request.headers().clone();
-    if let Some(authorization) = headers.get_mut(header::AUTHORIZATION) {
+    if let Some(authorization) = headers.get_mut(http::header::AUTHORIZATION) {
         authorization.set_sensitive(true);
     }
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     RecordedRequest { method: request.method().to_string(), path: path.to_owned(), headers }
 }
 
-fn lock(service: &Mutex<Service>) -> MutexGuard<'_, Service> {
-    service.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(parts: &Mutex<Parts>) -> MutexGuard<'_, Parts> {
+    parts.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,18 +4,23 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use chrono::Utc;
-use http::{HeaderMap, StatusCode};
-use serde_json::Value;
+use http::header::{LOCATION, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::{Map, Value};
+use url::form_urlencoded;
 use uuid::Uuid;
 
 use crate::context::{CallIds, MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID, header_text};
+use crate::credential::AccessToken;
 use crate::retry::retry_after;
 use crate::wire::Answer;
 
-type Source = Box<dyn StdError + Send + Sync>;
+type Source = Arc<dyn StdError + Send + Sync>;
 
 /// Why a call failed, coarsely. New kinds may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,7 +28,7 @@ type Source = Box<dyn StdError + Send + Sync>;
 pub enum ErrorKind {
     /// A mistake of the caller, found before any I/O: a base URL, a locale, a header.
     Config,
-    /// No access token could be had.
+    /// No access token could be had: the sign-in was refused, or failed.
     Credential,
     /// Nothing usable came back: no connection, a broken one, a time-out.
     Transport,
@@ -52,8 +57,10 @@ pub enum ErrorKind {
 ///     }
 /// }
 /// ```
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
@@ -68,31 +75,70 @@ struct Inner {
 }
 
 /// What an error body says, whichever of its shapes it has; nothing where it has none.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Fault {
     code: Option<String>,
     description: Option<String>,
     data: Option<Value>,
     source: Option<String>,
+    error_codes: Vec<u64>,
+    trace_id: Option<String>,
+    correlation_id: Option<String>,
 }
 
 impl Fault {
     /// Reads each member by itself: one of an unexpected type does not lose the others.
-    fn read(body: &[u8]) -> Self {
-        let Ok(Value::Object(mut members)) = serde_json::from_slice(body) else { return Self::default() };
-        let mut text = |name| match members.remove(name) {
-            Some(Value::String(text)) => Some(text),
-            Some(Value::Number(number)) => Some(number.to_string()),
-            _ => None,
-        };
+    fn read(body: &[u8], token: &str) -> Self {
+        let mut members = members(body);
+        let mut text = |name| member_text(members.remove(name)).map(|text| masked(&text, &[token]));
         Self {
             code: text("code"),
             // `message` is the gateway's word for it, in the answer to a throttled call.
             description: text("description").or_else(|| text("message")),
             source: text("source"),
             data: members.remove("data").filter(|data| !data.is_null()),
+            ..Self::default()
         }
     }
+
+    /// Reads what a sign-in was refused with: OAuth's members, and those that Microsoft adds.
+    fn read_sign_in(body: &[u8], secrets: &[&str]) -> Self {
+        let mut members = members(body);
+        let mut text = |name| member_text(members.remove(name)).map(|text| masked(&text, secrets));
+        Self {
+            code: text("error"),
+            description: text("error_description"),
+            trace_id: text("trace_id"),
+            correlation_id: text("correlation_id"),
+            error_codes: match members.remove("error_codes") {
+                Some(Value::Array(codes)) => codes.iter().filter_map(Value::as_u64).collect(),
+                _ => Vec::new(),
+            },
+            ..Self::default()
+        }
+    }
+}
+
+fn members(body: &[u8]) -> Map<String, Value> {
+    // A byte of another encoding in one text does not lose the other members.
+    serde_json::from_str(&String::from_utf8_lossy(body)).unwrap_or_default()
+}
+
+fn member_text(member: Option<Value>) -> Option<String> {
+    match member? {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A server that echoes the request must not bring a secret into an error: neither as it is nor as
+/// a form sends it. The bytes of a body have been masked before; its texts may have been escaped.
+pub(crate) fn masked(text: &str, secrets: &[&str]) -> String {
+    secrets.iter().fold(text.to_owned(), |text, secret| {
+        let in_a_form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+        text.replace(secret, "***").replace(&in_a_form, "***")
+    })
 }
 
 impl Error {
@@ -130,7 +176,57 @@ impl Error {
         Self::new(ErrorKind::Credential, "no access token").caused_by(reason)
     }
 
-    pub(crate) fn transport(source: reqwest::Error) -> Self {
+    /// The authority could not be reached, or its answer broke off.
+    pub(crate) fn sign_in_transport(source: reqwest::Error) -> Self {
+        let timeout = source.is_timeout();
+        let message = match &source {
+            error if error.is_timeout() => "no access token: the sign-in service did not answer in time",
+            error if error.is_connect() => "no access token: cannot connect to the sign-in service",
+            _ => "no access token: no answer from the sign-in service",
+        };
+        let mut error = Self::new(ErrorKind::Credential, message).caused_by(source).transient();
+        error.0.timeout = timeout;
+        error
+    }
+
+    /// The authority answered with something other than 200. Of its answer only what is known to
+    /// hold no secret is kept.
+    pub(crate) fn sign_in_refused(answer: &Answer, secrets: &[&str]) -> Self {
+        let mut error = Self::new(ErrorKind::Credential, "no access token: the sign-in service answered");
+        error.0.fault = Fault::read_sign_in(&answer.body, secrets);
+        let busy = error.code() == Some("temporarily_unavailable");
+        error.0.transient = busy || matches!(answer.status.as_u16(), 408 | 429 | 500..=599);
+        error.0.retry_after = retry_after(&answer.headers, Utc::now());
+        let mut headers = HeaderMap::new();
+        for name in [LOCATION, RETRY_AFTER] {
+            let text = header_text(&answer.headers, &name).map(|text| masked(text, secrets));
+            if let Some(Ok(value)) = text.map(HeaderValue::try_from) {
+                headers.insert(name, value);
+            }
+        }
+        error.0.answer = Some(Answer { status: answer.status, headers, body: Bytes::new(), too_large: false });
+        error
+    }
+
+    /// The authority answered 200 with something that is no token. Of the answer nothing is kept: a
+    /// token may be somewhere in it.
+    pub(crate) fn sign_in_unreadable(why: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Credential, format!("no access token from the sign-in service: {why}"))
+    }
+
+    /// The caller's own function failed to keep a new refresh token.
+    pub(crate) fn sign_in_unkept() -> Self {
+        Self::new(ErrorKind::Credential, "the new refresh token could not be kept")
+    }
+
+    /// Marks the error as one that may pass.
+    pub(crate) fn transient(mut self) -> Self {
+        self.0.transient = true;
+        self
+    }
+
+    /// Nothing usable came back. What came of the answer is kept, for its ids.
+    pub(crate) fn transport(source: reqwest::Error, answer: Option<Answer>) -> Self {
         let message = match &source {
             error if error.is_timeout() => "the service did not answer in time",
             error if error.is_connect() => "cannot connect to the service",
@@ -139,38 +235,42 @@ impl Error {
         };
         let timeout = source.is_timeout();
         let mut error = Self::new(ErrorKind::Transport, message).caused_by(source);
-        (error.0.transient, error.0.timeout) = (true, timeout);
+        (error.0.transient, error.0.timeout, error.0.answer) = (true, timeout, answer);
         error
     }
 
-    pub(crate) fn service(answer: Answer) -> Self {
-        let status = answer.status;
+    pub(crate) fn service(answer: Answer, token: &AccessToken) -> Self {
+        let fault = Fault::read(&answer.body, token.expose());
+        Self::answered(answer, fault)
+    }
+
+    fn answered(answer: Answer, fault: Fault) -> Self {
         let mut error = Self::new(ErrorKind::Service, "the service answered");
-        error.0.transient = matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504);
+        error.0.transient = matches!(answer.status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504);
         error.0.retry_after = retry_after(&answer.headers, Utc::now());
-        error.0.fault = Fault::read(&answer.body);
+        error.0.fault = fault;
         error.0.answer = Some(answer);
+        if error.is_mfa_required() {
+            error.0.message = "the user of this token has to sign in anew, with multi-factor authentication: \
+                               the service answered"
+                .into();
+        }
         error
     }
 
-    /// The call was not sent because the service throttles the client, for this much longer.
-    pub(crate) fn held_back(answer: Answer, wait: Duration) -> Self {
-        let mut error = Self::service(answer);
-        error.0.message = "not sent, for the service throttles: another call was answered".into();
+    /// The call is not sent because the service throttles the client, for this much longer.
+    pub(crate) fn held_back(throttle: &Self, wait: Duration) -> Self {
+        let mut error = throttle.clone();
+        error.0.message = "held back while the service throttles: another call was answered".into();
         error.0.retry_after = Some(wait);
         error
     }
 
-    /// The time of the whole call ran out; the error of the attempt before, if any, is the source.
-    pub(crate) fn out_of_time(last: Option<Self>) -> Self {
+    /// The time of the whole call ran out.
+    pub(crate) fn out_of_time() -> Self {
         let mut error = Self::new(ErrorKind::Transport, "the call did not end in its time");
         (error.0.transient, error.0.timeout) = (true, true);
-        error.0.source = last.map(Into::into);
         error
-    }
-
-    pub(crate) fn answer(&self) -> Option<&Answer> {
-        self.0.answer.as_ref()
     }
 
     pub(crate) fn decode(answer: Answer, message: impl Into<Cow<'static, str>>) -> Self {
@@ -179,8 +279,16 @@ impl Error {
         error
     }
 
-    pub(crate) fn caused_by(mut self, source: impl Into<Source>) -> Self {
-        self.0.source = Some(source.into());
+    pub(crate) fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// For an error that only says that there was no further attempt: why the one before failed.
+    pub(crate) fn after(mut self, last: Option<Self>) -> Self {
+        if let Some(last) = last {
+            self.0.source = Some(Arc::new(last));
+        }
         self
     }
 
@@ -195,7 +303,8 @@ impl Error {
         self.0.kind
     }
 
-    /// The HTTP status, if the service answered.
+    /// The HTTP status, if the service answered; of a [`Credential`](ErrorKind::Credential) error
+    /// that of the sign-in service.
     pub fn status(&self) -> Option<StatusCode> {
         self.0.answer.as_ref().map(|answer| answer.status)
     }
@@ -211,7 +320,8 @@ impl Error {
         self.0.answer.as_ref().map_or(&[], |answer| &answer.body)
     }
 
-    /// The error code of the service, as text: some answers have it as a number.
+    /// The error code of the service, as text: some answers have it as a number. Of a sign-in, the
+    /// error of OAuth: `invalid_client`, `invalid_grant`, `interaction_required`.
     ///
     /// The same number can stand under two statuses, so look at [`status`](Self::status) as well.
     pub fn code(&self) -> Option<&str> {
@@ -221,6 +331,17 @@ impl Error {
     /// What the service, or the gateway in front of it, says in words.
     pub fn description(&self) -> Option<&str> {
         self.0.fault.description.as_deref()
+    }
+
+    /// The codes of Microsoft's sign-in service, without `AADSTS`: why a sign-in was refused.
+    pub fn error_codes(&self) -> &[u64] {
+        &self.0.fault.error_codes
+    }
+
+    /// The trace id of a refused sign-in. Support finds it by this and the
+    /// [correlation id](Self::service_correlation_id).
+    pub fn trace_id(&self) -> Option<&str> {
+        self.0.fault.trace_id.as_deref()
     }
 
     /// Further data about the error; documented as a list, seen as an object too.
@@ -241,7 +362,7 @@ impl Error {
 
     /// Where a redirect points to. Redirects are never followed.
     pub fn location(&self) -> Option<&str> {
-        header_text(self.headers()?, &http::header::LOCATION)
+        header_text(self.headers()?, &LOCATION)
     }
 
     /// The `MS-RequestId` that was sent.
@@ -259,9 +380,10 @@ impl Error {
         header_text(self.headers()?, &MS_REQUEST_ID)
     }
 
-    /// The `MS-CorrelationId` that the service answered with.
+    /// The `MS-CorrelationId` that the service answered with, or the correlation id of a refused
+    /// sign-in.
     pub fn service_correlation_id(&self) -> Option<&str> {
-        header_text(self.headers()?, &MS_CORRELATION_ID)
+        self.0.fault.correlation_id.as_deref().or_else(|| header_text(self.headers()?, &MS_CORRELATION_ID))
     }
 
     /// The correlation vector (`MS-CV`) of the answer.
@@ -282,7 +404,7 @@ impl Error {
     }
 
     /// Whether the same call may succeed later: broken connections, time-outs, 408, 429, 500, 502,
-    /// 503, 504.
+    /// 503, 504, and the like of a sign-in.
     ///
     /// The client asks this itself. If it says so of an error that you got, then the client's own
     /// retries, its time or its budget for retries were used up: try again much later.
@@ -293,39 +415,65 @@ impl Error {
     /// 404: the service does not know the customer or the upload. Check both ids, and that the
     /// upload was made for this customer.
     pub fn is_not_found(&self) -> bool {
-        self.status() == Some(StatusCode::NOT_FOUND)
+        self.is_of_service(StatusCode::NOT_FOUND)
     }
 
-    /// 401: the service refused the token. Get a new one; for [code](Self::code) `900421`, one from
-    /// a sign-in with multi-factor authentication.
+    /// 401: the service refused the token, and a fresh one if the credential had one. Look whether the
+    /// application may call Partner Center, and whether its tokens are for this cloud.
     pub fn is_unauthorized(&self) -> bool {
-        self.status() == Some(StatusCode::UNAUTHORIZED)
+        self.is_of_service(StatusCode::UNAUTHORIZED)
+    }
+
+    /// 401 with [code](Self::code) `900421`: the user behind the token signed in without multi-factor
+    /// authentication. No new token of the same sign-in helps: have the user sign in anew, with it.
+    pub fn is_mfa_required(&self) -> bool {
+        self.is_unauthorized() && self.code() == Some("900421")
     }
 
     /// 429: too many calls. Wait [`retry_after`](Self::retry_after), then call less often and less
     /// in parallel: every further request counts against the limit too.
     pub fn is_throttled(&self) -> bool {
-        self.status() == Some(StatusCode::TOO_MANY_REQUESTS)
+        self.is_of_service(StatusCode::TOO_MANY_REQUESTS)
     }
 
     /// Time ran out. The service may be slow, or the connection is.
     pub fn is_timeout(&self) -> bool {
         self.0.timeout
     }
+
+    /// Whether another token may do better.
+    pub(crate) fn refuses_token(&self) -> bool {
+        self.is_unauthorized() && !self.is_mfa_required()
+    }
+
+    fn is_of_service(&self, status: StatusCode) -> bool {
+        self.0.kind == ErrorKind::Service && self.status() == Some(status)
+    }
 }
 
 /// At most this much of a foreign text goes into `Display`; the accessors have it whole.
 const SHOWN: usize = 200;
 
-fn on_one_line(text: &str) -> impl fmt::Display {
-    let line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    line.take(SHOWN).collect::<String>().trim_end().trim_end_matches('.').to_owned()
+/// A foreign text on one line, without what could drive a terminal or turn the text around.
+fn on_one_line(text: &str) -> String {
+    let is_printable = |c: char| matches!(c, '"' | '\'' | '\\') || c.escape_debug().len() == 1;
+    let line: String = text.chars().map(|c| if is_printable(c) { c } else { ' ' }).collect();
+    shortened(line.trim_end().trim_end_matches('.'))
+}
+
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
-        let (ErrorKind::Service, Some(answer)) = (self.0.kind, &self.0.answer) else { return Ok(()) };
+        let (ErrorKind::Service | ErrorKind::Credential, Some(answer)) = (self.0.kind, &self.0.answer) else {
+            return Ok(());
+        };
         write!(f, " {}", answer.status)?;
         if let Some(code) = self.code() {
             write!(f, ", code {}", on_one_line(code))?;
@@ -339,12 +487,17 @@ impl fmt::Display for Error {
         if let Some(wait) = self.0.retry_after {
             write!(f, ", retry after {} s", wait.as_secs())?;
         }
-        let (sent_request_id, sent_correlation_id) = (self.request_id(), self.correlation_id());
-        let sent = |id: Option<Uuid>| id.map(|id| id.to_string());
-        let request_id = self.service_request_id().map(str::to_owned).or_else(|| sent(sent_request_id));
-        let correlation_id = self.service_correlation_id().map(str::to_owned).or_else(|| sent(sent_correlation_id));
-        if let (Some(request_id), Some(correlation_id)) = (request_id, correlation_id) {
-            write!(f, " (request id {}, correlation id {})", on_one_line(&request_id), on_one_line(&correlation_id))?;
+        let (name, id, correlation_id) = match self.0.kind {
+            ErrorKind::Credential => ("trace id", self.trace_id().map(str::to_owned), None),
+            _ => {
+                let sent = |id: Option<Uuid>| id.map(|id| id.to_string());
+                let id = self.service_request_id().map(str::to_owned).or_else(|| sent(self.request_id()));
+                ("request id", id, sent(self.correlation_id()))
+            }
+        };
+        let correlation_id = self.service_correlation_id().map(str::to_owned).or(correlation_id);
+        if let (Some(id), Some(correlation_id)) = (id, correlation_id) {
+            write!(f, " ({name} {}, correlation id {})", on_one_line(&id), on_one_line(&correlation_id))?;
         }
         Ok(())
     }

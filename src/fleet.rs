@@ -9,11 +9,13 @@ use tokio::time::Instant;
 use tower::retry::budget::{Budget, TpsBudget};
 
 use crate::error::Error;
-use crate::retry::RetryPolicy;
-use crate::wire::Answer;
+use crate::retry::{Deadline, RetryPolicy};
 
 /// How long a call counts in the budget for retries.
 const BUDGET_WINDOW: Duration = Duration::from_secs(10);
+
+/// A single answer with a wrong date must not silence a client for good.
+const LONGEST_THROTTLE: Duration = Duration::from_secs(3600);
 
 /// What all calls of a client share.
 pub(crate) struct Fleet {
@@ -23,10 +25,9 @@ pub(crate) struct Fleet {
 }
 
 /// A throttle is the partner's, not the call's.
-#[derive(Clone)]
 struct Throttle {
     until: Instant,
-    answer: Answer,
+    error: Error,
 }
 
 impl Fleet {
@@ -56,44 +57,45 @@ impl Fleet {
         self.budget.withdraw()
     }
 
-    /// Waits for a place among the calls in flight; it is free again when the permit is dropped.
-    pub(crate) async fn enter(&self) -> Option<SemaphorePermit<'_>> {
-        // The semaphore is never closed, so there is no error to speak of.
-        self.in_flight.as_ref()?.acquire().await.ok()
-    }
-
-    /// Waits out a throttle that another call met, or fails at once if that would be in vain.
-    pub(crate) async fn wait_out_throttle(
+    /// Lets a request through: once no throttle holds, and with a place among those in flight, which
+    /// is free again when the permit is dropped. Fails at once if waiting would be in vain.
+    pub(crate) async fn admit(
         &self,
         policy: &RetryPolicy,
-        time_left: impl Fn() -> Duration,
-    ) -> Result<(), Error> {
-        while let Some(Throttle { until, answer }) = self.throttle() {
-            let wait = until.saturating_duration_since(Instant::now());
-            if wait.is_zero() {
-                break;
+        deadline: &Deadline,
+    ) -> Result<Option<SemaphorePermit<'_>>, Error> {
+        loop {
+            // A place is not held while waiting for a throttle to end.
+            while let Some((wait, error)) = self.throttle() {
+                let Some(delay) = policy.throttle_delay(wait, deadline.left()) else {
+                    return Err(Error::held_back(&error, wait));
+                };
+                tokio::time::sleep(delay).await;
             }
-            if !policy.is_worth_waiting(wait, time_left()) {
-                return Err(Error::held_back(answer, wait));
+            let Some(places) = &self.in_flight else { return Ok(None) };
+            // The semaphore is never closed, so there is no error to speak of.
+            let place = deadline.bound(places.acquire()).await?.ok();
+            if self.throttle().is_none() {
+                return Ok(place);
             }
-            tokio::time::sleep(wait.saturating_add(policy.spread(wait))).await;
         }
-        Ok(())
     }
 
     /// Remembers a throttle for the other calls.
     pub(crate) fn note(&self, error: &Error) {
-        let (true, Some(wait), Some(answer)) = (error.is_throttled(), error.retry_after(), error.answer()) else {
-            return;
-        };
-        let Some(until) = Instant::now().checked_add(wait) else { return };
+        let Some(wait) = error.retry_after().filter(|_| error.is_throttled()) else { return };
+        let until = Instant::now() + wait.min(LONGEST_THROTTLE);
         let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
         if throttle.as_ref().is_none_or(|known| known.until < until) {
-            *throttle = Some(Throttle { until, answer: answer.clone() });
+            *throttle = Some(Throttle { until, error: error.clone() });
         }
     }
 
-    fn throttle(&self) -> Option<Throttle> {
-        self.throttle.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// How long the throttle still holds, if one does, and the error that told of it.
+    fn throttle(&self) -> Option<(Duration, Error)> {
+        let throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        let Throttle { until, error } = throttle.as_ref()?;
+        let left = until.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then(|| (left, error.clone()))
     }
 }

@@ -5,9 +5,10 @@
 //! that is an object, a time that is prose) is an error that names the field: guessing would hide it.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
-use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
+use serde::de::{self, Deserialize, Deserializer, SeqAccess, Unexpected, Visitor};
 
 /// A text, or a number or boolean as its text: `errorCode` is `"808"` or `808`.
 struct Text(String);
@@ -71,8 +72,29 @@ pub(crate) fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
 
 /// Reads a list; entries that are null are left out.
 pub(crate) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    let entries = Option::<Vec<Option<T>>>::deserialize(deserializer)?;
-    Ok(entries.into_iter().flatten().flatten().collect())
+    struct ListVisitor<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_unit<E>(self) -> Result<Vec<T>, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(entry) = entries.next_element::<Option<T>>()? {
+                list.extend(entry);
+            }
+            Ok(list)
+        }
+    }
+
+    deserializer.deserialize_any(ListVisitor(PhantomData))
 }
 
 /// Reads an optional time. Without offset it is UTC, as the documents say in words.
@@ -87,9 +109,13 @@ fn parse_time(text: &str) -> Result<Option<DateTime<Utc>>, ()> {
     if text.is_empty() {
         return Ok(None);
     }
-    let without_offset = || text.parse::<NaiveDateTime>().map(|time| time.and_utc());
-    let time = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
-    let time = time.or_else(|_| without_offset()).map_err(|_| ())?;
+    // ISO 8601 also has offsets without colon, and people write a space for the T.
+    let text = text.replacen(' ', "T", 1);
+    let time = DateTime::parse_from_rfc3339(&text)
+        .or_else(|_| DateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f%#z"))
+        .map(|time| time.to_utc())
+        .or_else(|_| text.parse::<NaiveDateTime>().map(|time| time.and_utc()))
+        .map_err(|_| ())?;
     // An offset can move the sentinel to the last day of the year before.
     Ok((time.year() > 1).then_some(time))
 }

@@ -3,6 +3,7 @@
 
 mod builder;
 mod client;
+mod cloud;
 mod context;
 mod credential;
 mod customers;
@@ -20,8 +21,14 @@ mod wire;
 
 pub use builder::Builder;
 pub use client::PartnerCenter;
+pub use cloud::Cloud;
 pub use context::RequestContext;
-pub use credential::{AccessToken, Credential, TokenFuture};
+#[cfg(feature = "azure_core")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure_core")))]
+pub use credential::AzureCredential;
+pub use credential::{
+    AccessToken, AppOnlyCredential, AppUserCredential, Credential, RefreshToken, TokenFuture, TokenRequest,
+};
 pub use customers::{BatchUploadStatus, BatchUploads, Customer, Customers, DeviceBatches};
 pub use error::{Error, ErrorKind};
 pub use models::{BatchTrackingId, CustomerId};

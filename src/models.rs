@@ -92,6 +92,13 @@ impl<'de> Deserialize<'de> for UploadStatus {
             fn visit_i64<E: de::Error>(self, number: i64) -> Result<UploadStatus, E> {
                 Ok(UploadStatus::Other(number.to_string()))
             }
+
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<UploadStatus, E> {
+                match number {
+                    0.0..5.0 if number.fract() == 0.0 => self.visit_u64(number as u64),
+                    _ => Ok(UploadStatus::Other(number.to_string())),
+                }
+            }
         }
 
         deserializer.deserialize_any(StatusVisitor)

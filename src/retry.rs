@@ -7,8 +7,10 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use chrono::{DateTime, Utc};
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
+use tokio::time::Instant;
 
 use crate::context::header_text;
+use crate::error::Error;
 
 /// Beyond this the arithmetic of floating-point backoffs overflows, and nobody waits so long.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(86_400);
@@ -122,9 +124,33 @@ impl RetryPolicy {
         (delay < time_left).then_some(delay)
     }
 
-    /// Whether it is worth waiting this long for a throttle to end.
-    pub(crate) fn is_worth_waiting(&self, wait: Duration, time_left: Duration) -> bool {
-        wait <= self.longest_retry_after && wait < time_left
+    /// How long to wait for a throttle to end; none if that is longer than allowed, or than the time
+    /// left.
+    pub(crate) fn throttle_delay(&self, wait: Duration, time_left: Duration) -> Option<Duration> {
+        let delay = wait.saturating_add(self.spread(wait));
+        (wait <= self.longest_retry_after && delay < time_left).then_some(delay)
+    }
+}
+
+/// When a call has to have ended.
+pub(crate) struct Deadline {
+    started: Instant,
+    limit: Duration,
+}
+
+impl Deadline {
+    pub(crate) fn after(limit: Duration) -> Self {
+        Self { started: Instant::now(), limit }
+    }
+
+    /// How much time the call still has.
+    pub(crate) fn left(&self) -> Duration {
+        self.limit.saturating_sub(self.started.elapsed())
+    }
+
+    /// Does this in the time that is left.
+    pub(crate) async fn bound<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+        tokio::time::timeout(self.left(), work).await.map_err(|_| Error::out_of_time())
     }
 }
 

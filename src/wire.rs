@@ -37,6 +37,7 @@ impl fmt::Debug for Answer {
 /// The state that the generated client carries for its hooks.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt {
+    span: tracing::Span,
     headers: HeaderMap,
     token: AccessToken,
     timeout: Duration,
@@ -45,11 +46,17 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    pub(crate) fn new(headers: HeaderMap, token: AccessToken, timeout: Duration, body_limit: usize) -> Self {
-        Self { headers, token, timeout, body_limit, answer: Arc::default() }
+    pub(crate) fn new(
+        span: tracing::Span,
+        headers: HeaderMap,
+        token: AccessToken,
+        timeout: Duration,
+        body_limit: usize,
+    ) -> Self {
+        Self { span, headers, token, timeout, body_limit, answer: Arc::default() }
     }
 
-    /// What came back so far: it is there as soon as the headers are.
+    /// What came back, also if it broke off.
     pub(crate) fn take_answer(&self) -> Option<Answer> {
         self.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -62,11 +69,9 @@ impl Attempt {
     pub(crate) fn prepare(&self, request: &mut reqwest::Request) {
         // The generator adds the document's version as a header that no document knows.
         request.headers_mut().remove("api-version");
-        for (name, value) in &self.headers {
-            request.headers_mut().insert(name, value.clone());
-        }
+        request.headers_mut().extend(self.headers.clone());
         *request.timeout_mut() = Some(self.timeout);
-        tracing::Span::current().record("url.full", request.url().as_str());
+        self.span.record("url.full", request.url().as_str());
     }
 
     /// Sends the request and reads the answer whole, within the bound.
@@ -75,34 +80,9 @@ impl Attempt {
         client: &reqwest::Client,
         request: reqwest::Request,
     ) -> reqwest::Result<reqwest::Response> {
-        let mut response = client.execute(request).await?;
-        let mut answer = Answer {
-            status: response.status(),
-            headers: response.headers().clone(),
-            body: Bytes::new(),
-            too_large: response.content_length().is_some_and(|length| length > self.body_limit as u64),
-        };
+        let (mut answer, end) = read(client.execute(request).await?, self.body_limit).await;
         self.hide_token_in_headers(&mut answer.headers);
-        self.keep(&answer);
-
-        let mut body = Vec::new();
-        let mut end = Ok(());
-        while !answer.too_large {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() > self.body_limit => answer.too_large = true,
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => break,
-                Err(error) => {
-                    end = Err(error);
-                    break;
-                }
-            }
-        }
-        if !answer.too_large {
-            self.hide_token(&mut body);
-            let body = Bytes::from(body);
-            answer.body = body.strip_prefix(b"\xEF\xBB\xBF").map_or(body.clone(), |text| body.slice_ref(text));
-        }
+        answer.body = self.hide_token(answer.body);
         self.keep(&answer);
         end?;
 
@@ -113,28 +93,49 @@ impl Attempt {
     }
 
     /// A server that echoes the request must not bring the token into an error or a log.
-    fn hide_token(&self, body: &mut [u8]) {
+    fn hide_token(&self, body: Bytes) -> Bytes {
         // Anything shorter is no real token, and could stand in an answer by chance.
-        const SHORTEST: usize = 8;
+        const SHORTEST: usize = 6;
         let token = self.token.expose().as_bytes();
-        if token.len() < SHORTEST {
-            return;
+        if token.len() < SHORTEST || memmem::find(&body, token).is_none() {
+            return body;
         }
-        let places: Vec<usize> = memmem::find_iter(body, token).collect();
-        for place in places {
-            body[place..place + token.len()].fill(b'*');
+        let mut hidden = body.to_vec();
+        for place in memmem::find_iter(&body, token) {
+            hidden[place..place + token.len()].fill(b'*');
         }
+        hidden.into()
     }
 
     fn hide_token_in_headers(&self, headers: &mut HeaderMap) {
         for value in headers.values_mut() {
-            let mut bytes = value.as_bytes().to_vec();
-            self.hide_token(&mut bytes);
-            if bytes != value.as_bytes() {
-                *value = HeaderValue::from_bytes(&bytes).unwrap_or(HeaderValue::from_static("*"));
+            let hidden = self.hide_token(Bytes::copy_from_slice(value.as_bytes()));
+            if hidden != value.as_bytes() {
+                *value = HeaderValue::from_maybe_shared(hidden).unwrap_or(HeaderValue::from_static("*"));
             }
         }
     }
+}
+
+/// Reads an answer whole, within the bound; as far as it came, if it breaks off.
+pub(crate) async fn read(mut response: reqwest::Response, limit: usize) -> (Answer, reqwest::Result<()>) {
+    let mut body = Vec::new();
+    let mut too_large = response.content_length().is_some_and(|length| length > limit as u64);
+    let mut end = Ok(());
+    while !too_large {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > limit => too_large = true,
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => break,
+            Err(error) => {
+                end = Err(error);
+                break;
+            }
+        }
+    }
+    let body = if too_large { Bytes::new() } else { Bytes::from(body) };
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").map_or(body.clone(), |text| body.slice_ref(text));
+    (Answer { status: response.status(), headers: response.headers().clone(), body, too_large }, end)
 }
 
 impl ClientHooks<Attempt> for generated::Client {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use partner_center_devices::models::{BatchUploadDetails, DeviceBatchCollection, UploadStatus};
-use partner_center_devices::{Error, ErrorKind};
+use partner_center_devices::{Error, ErrorKind, Response};
 use serde_json::json;
 
 use crate::server::{Server, TRACKING, answer, documented};
@@ -52,7 +52,6 @@ async fn a_response_carries_status_ids_and_headers() {
     assert_eq!(response.attempts(), 1);
     assert_eq!(response.headers()["date"], "Tue, 25 Jul 2017 17:52:41 GMT");
 }
-use partner_center_devices::Response;
 
 #[tokio::test]
 async fn reads_the_documented_list_as_it_is_printed() {
@@ -128,6 +127,8 @@ async fn a_status_is_read_in_any_form_and_keeps_what_it_does_not_know() {
         (json!(2), UploadStatus::Processing),
         (json!(3), UploadStatus::Finished),
         (json!(4), UploadStatus::FinishedWithErrors),
+        (json!(3.0), UploadStatus::Finished),
+        (json!(2.5), other("2.5")),
         (json!(5), other("5")),
         (json!(-1), other("-1")),
         (json!("Paused by operator"), other("Paused by operator")),
@@ -151,6 +152,9 @@ async fn a_time_is_read_in_any_form() {
         (json!("2017-07-25T10:00:00+02:00"), utc("2017-07-25T08:00:00Z")),
         (json!("2017-08-09T14:43:26.0092288-07:00"), utc("2017-08-09T21:43:26.0092288Z")),
         (json!("2017-07-25T10:00:00.1234567"), utc("2017-07-25T10:00:00.1234567Z")),
+        (json!("2017-07-25T10:00:00+0200"), utc("2017-07-25T08:00:00Z")),
+        (json!("2017-07-25 10:00:00"), utc("2017-07-25T10:00:00Z")),
+        (json!("2017-07-25 10:00:00.5+02:00"), utc("2017-07-25T08:00:00.5Z")),
         (json!("0001-01-01T00:00:00"), None),
         (json!("0001-01-01T00:00:00Z"), None),
         (json!("0001-01-01T00:00:00+08:00"), None),
@@ -180,6 +184,30 @@ async fn numbers_stand_for_texts_and_texts_for_numbers() {
 async fn device_count_stands_for_devices_count() {
     let batches = read_batches(r#"{"items":[{"deviceCount":5}]}"#).await.unwrap();
     assert_eq!(batches.items[0].devices_count, Some(5));
+}
+
+#[tokio::test]
+async fn an_answer_with_both_spellings_of_the_count_is_read() {
+    for (body, expected) in [
+        (json!({ "devicesCount": 5, "deviceCount": 5 }), Some(5)),
+        (json!({ "deviceCount": 4, "devicesCount": 5 }), Some(5)),
+        (json!({ "deviceCount": 4, "devicesCount": null }), Some(4)),
+        (json!({ "deviceCount": null }), None),
+    ] {
+        let list = read_batches(json!({ "items": [body] }).to_string()).await.unwrap();
+        assert_eq!(list.items[0].devices_count, expected, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_decode_error_has_no_more_than_a_line_of_the_body_in_its_source() {
+    let long = "x".repeat(1_000_000);
+    for body in [json!({ "startedTime": long }), json!({ "attributes": long })] {
+        let error = read_upload(body.to_string()).await.unwrap_err();
+        assert!(format!("{error:?}").len() < 2000, "{error}");
+        assert!(std::error::Error::source(&error).is_some());
+    }
+    assert_eq!(read_upload("{").await.unwrap_err().to_string(), "cannot read the answer");
 }
 
 #[tokio::test]

@@ -101,6 +101,21 @@ async fn one_member_of_an_unexpected_type_does_not_lose_the_others() {
 }
 
 #[tokio::test]
+async fn a_byte_of_another_encoding_does_not_lose_the_fault() {
+    let body = [&b"{\"code\":1000,\"description\":\"caf"[..], b"\xe9\"}"].concat();
+    let error = failing("404 Not Found", &[], body).await;
+    assert_eq!((error.code(), error.description()), (Some("1000"), Some("caf\u{fffd}")));
+}
+
+#[tokio::test]
+async fn a_200_that_breaks_off_keeps_its_ids() {
+    let cut = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nMS-CV: cv.0\r\n\r\n{".to_vec();
+    let error = Server::new([Reply::SendAndClose(cut)]).await.upload().get().await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Transport, Some(StatusCode::OK)));
+    assert_eq!((error.ms_cv(), error.body()), (Some("cv.0"), &b"{"[..]));
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed_and_its_location_is_named() {
     let elsewhere = Server::with_body("{}").await;
     for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
@@ -185,9 +200,11 @@ async fn an_attempt_ends_at_its_time_out() {
 
 #[tokio::test]
 async fn display_is_one_bounded_line_whatever_the_service_says() {
-    let body = json!({ "code": "x\r\n\u{1b}[31m", "description": "a\nb\r\n".repeat(1000) }).to_string();
+    let turned = "\u{202e}\u{2028}\u{2066}\u{feff}";
+    let body =
+        json!({ "code": format!("x\r\n\u{1b}[31m{turned}"), "description": "a\nb\r\n".repeat(1000) }).to_string();
     let line = failing("500 Internal Server Error", &[], body).await.to_string();
-    assert!(!line.chars().any(char::is_control) && line.len() < 1000, "{line}");
+    assert!(!line.chars().any(|c| c.is_control() || turned.contains(c)) && line.len() < 1000, "{line}");
 }
 
 #[test]

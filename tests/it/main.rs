@@ -10,5 +10,6 @@ mod reliability;
 mod requests;
 mod secrets;
 mod server;
+mod sign_in;
 mod specification;
 mod stand_in;

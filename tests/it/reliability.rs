@@ -2,10 +2,14 @@
 //! other.
 
 use std::error::Error as _;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use partner_center_devices::{ErrorKind, PartnerCenter, RequestContext, RetryPolicy};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::server::{Reply, Server, answer, upload};
 
@@ -124,26 +128,111 @@ async fn the_whole_call_ends_in_its_time_and_tells_of_the_attempt_before() {
     let error = upload(&hurried).get().await.unwrap_err();
     assert!(error.is_timeout(), "{error:?}");
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Transport, 2));
+    assert!(error.source().unwrap().to_string().contains("503 Service Unavailable"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_status_that_came_before_the_time_ran_out_is_kept() {
+    for _ in 0..5 {
+        let head = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\nMS-CV: cv.0\r\n\r\n".to_vec();
+        let server = Server::new([Reply::Send(head)]).await;
+        let hurried = server.partner().with(RequestContext::new().call_timeout(Duration::from_millis(100)));
+        let error = upload(&hurried).get().await.unwrap_err();
+        assert!(error.is_not_found(), "{error:?}");
+        assert_eq!(error.ms_cv(), Some("cv.0"));
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_waits_out_a_throttle_keeps_no_place_in_flight() {
+    let server = Server::new([reply(THROTTLED, &[("Retry-After", "60")])]).await;
+    let partner = server.builder().retry_policy(at_once()).max_in_flight(1).build().unwrap();
+    let waiting = tokio::spawn({
+        let call = upload(&partner);
+        async move { call.get().await }
+    });
+    while server.requests().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    // It sleeps by now, or holds the only place until its answer is read; then this one has it.
+    let hurried = partner.with(RequestContext::new().call_timeout(Duration::from_secs(30)));
+    let error = upload(&hurried).get().await.unwrap_err();
+    assert!(error.is_throttled() && !error.is_timeout(), "{error:?}");
+    assert!(error.retry_after().unwrap() > Duration::from_secs(30));
+    assert_eq!(server.requests().len(), 1);
+    waiting.abort();
+}
+
+#[tokio::test]
+async fn a_throttle_without_end_is_forgotten_after_an_hour() {
+    let server = Server::new([reply(THROTTLED, &[("Retry-After", "Fri, 31 Dec 2123 23:59:59 GMT")])]).await;
+    let partner = retrying(&server);
+    assert!(upload(&partner).get().await.unwrap_err().retry_after().unwrap() > Duration::from_secs(1 << 30));
+    let held_back = upload(&partner).get().await.unwrap_err();
+    assert_eq!(held_back.attempts(), 0);
+    assert!(held_back.retry_after().unwrap() <= Duration::from_secs(3600));
+}
+
+#[tokio::test]
+async fn a_call_that_is_held_back_after_an_attempt_tells_of_that_attempt() {
+    let server =
+        Server::new([reply(UNAVAILABLE, &[("Retry-After", "1")]), reply(THROTTLED, &[("Retry-After", "100")])]).await;
+    let policy = at_once().longest_retry_after(Duration::from_secs(90));
+    let partner = server.builder().retry_policy(policy).build().unwrap();
+    let first = tokio::spawn({
+        let call = upload(&partner);
+        async move { call.get().await.unwrap_err() }
+    });
+    while server.requests().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert!(upload(&partner).get().await.unwrap_err().is_throttled());
+    let error = first.await.unwrap();
+    assert_eq!(error.attempts(), 1);
+    assert!(error.to_string().starts_with("held back"), "{error}");
+    assert!(error.source().unwrap().to_string().contains("503"), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_dropped_call_sends_nothing_more() {
-    let server = Server::new([reply(UNAVAILABLE, &[]), reply("200 OK", &[])]).await;
-    let policy = RetryPolicy::default().base_delay(Duration::from_millis(50)).without_jitter();
-    let handle = upload(&server.builder().retry_policy(policy).build().unwrap());
-    let first_failed = async {
+    // The first answer has no end; the call is dropped while it waits for it.
+    let stalled = b"HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\n{".to_vec();
+    let server = Server::new([Reply::Send(stalled), reply("200 OK", &[])]).await;
+    let partner = retrying(&server);
+    let handle = upload(&partner);
+    let arrived = async {
         while server.requests().is_empty() {
             tokio::task::yield_now().await;
         }
     };
     tokio::select! {
         biased;
-        () = first_failed => {}
+        () = arrived => {}
         _ = handle.get() => panic!("the call ended"),
     }
-    // A later call of another client takes the reply that the dropped call left.
-    assert_eq!(server.upload().get().await.unwrap().attempts(), 1);
+    // A later call of the same client takes the reply that the dropped call left, and none is missing.
+    assert_eq!(handle.get().await.unwrap().attempts(), 1);
     assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
+fn the_defaults_are_those_of_the_readme() {
+    let shown = format!("{:?}", PartnerCenter::builder(partner_center_devices::AccessToken::new("token")));
+    for default in [
+        "connect_timeout: 10s",
+        "attempt_timeout: 60s",
+        "call_timeout: 180s",
+        "retries: 3",
+        "base_delay: 500ms",
+        "max_delay: 30s",
+        "longest_retry_after: 120s",
+        "jitter: true",
+        "retry_budget: (0.2, 10)",
+        "max_in_flight: None",
+        "max_body_size: 67108864",
+    ] {
+        assert!(shown.contains(default), "{default} is missing in {shown}");
+    }
 }
 
 #[tokio::test]
@@ -160,36 +249,65 @@ async fn after_a_throttle_the_other_calls_of_the_client_wait_in_place_of_asking(
         assert_eq!(error.attempts(), 0);
         let wait = error.retry_after().unwrap();
         assert!(wait <= Duration::from_secs(60) && wait > Duration::from_secs(30));
-        assert!(error.to_string().starts_with("not sent, for the service throttles"), "{error}");
+        assert!(error.to_string().starts_with("held back while the service throttles"), "{error}");
     }
     assert_eq!(server.requests().len(), 1);
     // Another client has a throttle of its own.
     assert_eq!(server.upload().get().await.unwrap_err().status().unwrap().as_u16(), 599);
 }
 
+/// A service that throttles by its own clock: whoever asks within a second of the first request
+/// gets a 429.
+async fn throttling_for_a_second() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap());
+    let requests = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&requests);
+    tokio::spawn(async move {
+        let first = Arc::new(OnceLock::new());
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let (first, count) = (Arc::clone(&first), Arc::clone(&count));
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while let Ok(1..) = stream.read_buf(&mut head).await {
+                    if head.ends_with(b"\r\n\r\n") {
+                        head.clear();
+                        count.fetch_add(1, SeqCst);
+                        let throttles = first.get_or_init(Instant::now).elapsed() < Duration::from_secs(1);
+                        let bytes = match throttles {
+                            true => answer(THROTTLED, &[("Retry-After", "1")], "{}"),
+                            false => answer("200 OK", &[], "{}"),
+                        };
+                        stream.write_all(&bytes).await.unwrap();
+                    }
+                }
+            });
+        }
+    });
+    (base_url, requests)
+}
+
 #[tokio::test]
-async fn a_throttle_that_ends_lets_all_calls_through() {
-    let replies = [reply(THROTTLED, &[("Retry-After", "1")])].into_iter().chain((0..6).map(|_| reply("200 OK", &[])));
-    let server = Server::new(replies).await;
-    let partner = retrying(&server);
+async fn after_a_throttle_the_other_calls_wait_it_out_in_place_of_earning_one_each() {
+    let (base_url, requests) = throttling_for_a_second().await;
+    let partner = PartnerCenter::builder(partner_center_devices::AccessToken::new("token"));
+    let partner = partner.base_url(base_url).retry_policy(at_once()).build().unwrap();
     let first = tokio::spawn({
         let call = upload(&partner);
         async move { call.get().await.unwrap().attempts() }
     });
-    while server.requests().is_empty() {
+    while requests.load(SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
-    // Give the first call the time to read its 429; nothing goes wrong if that takes longer.
-    for _ in 0..1000 {
-        tokio::task::yield_now().await;
-    }
-    for response in
-        join_all((0..5).map(|_| upload(&partner)).map(|call| async move { call.get().await.unwrap() })).await
-    {
-        assert_eq!(response.attempts(), 1);
-    }
+    // Until the client has read its 429, a call that is to fail at once is let through, and throttled.
+    let hurried = partner.with(RequestContext::new().call_timeout(Duration::from_millis(500)));
+    while upload(&hurried).get().await.unwrap_err().attempts() > 0 {}
+    let asked = requests.load(SeqCst);
+    let calls = (0..50).map(|_| upload(&partner)).map(|call| async move { call.get().await.unwrap().attempts() });
+    assert_eq!(join_all(calls).await, [1; 50]);
     assert_eq!(first.await.unwrap(), 2);
-    assert_eq!(server.requests().len(), 7);
+    assert_eq!(requests.load(SeqCst), asked + 51);
 }
 
 #[tokio::test]

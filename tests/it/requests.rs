@@ -110,6 +110,24 @@ async fn further_headers_of_the_client_are_sent() {
 }
 
 #[tokio::test]
+async fn a_header_that_is_set_twice_is_sent_twice() {
+    let server = Server::with_body("{}").await;
+    let partner = server.builder().header("X-Tag", "one").header("X-Tag", "two").build().unwrap();
+    upload(&partner).get().await.unwrap();
+    let head = server.requests()[0].to_lowercase();
+    assert!(head.contains("x-tag: one\r\n") && head.contains("x-tag: two\r\n"), "{head}");
+}
+
+#[tokio::test]
+async fn nothing_on_loopback_goes_through_a_proxy() {
+    let proxy = Server::new([]).await;
+    let server = Server::with_body("{}").await;
+    let client = reqwest::Client::builder().proxy(reqwest::Proxy::all(&proxy.base_url).unwrap());
+    upload(&server.builder().http_client(client).build().unwrap()).get().await.unwrap();
+    assert!(proxy.requests().is_empty());
+}
+
+#[tokio::test]
 async fn headers_of_the_callers_http_client_do_not_replace_ours() {
     let server = Server::with_body("{}").await;
     let mut headers = http::HeaderMap::new();

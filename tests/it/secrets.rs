@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use crate::server::{Reply, Server, TOKEN, answer, upload};
 
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -35,20 +35,20 @@ impl MakeWriter<'_> for Log {
 }
 
 impl Log {
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
 
 /// What everything in this process logs, down to trace and below this crate: one for all tests,
 /// for a log of one thread misses what other threads registered first.
-fn log() -> &'static Log {
+pub fn log() -> &'static Log {
     static LOG: OnceLock<Log> = OnceLock::new();
     LOG.get_or_init(|| {
         let log = Log::default();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
-            .with_span_events(FmtSpan::NEW)
+            .with_span_events(FmtSpan::NEW | FmtSpan::CLOSE)
             .with_ansi(false)
             .with_writer(log.clone())
             .finish();
@@ -57,7 +57,7 @@ fn log() -> &'static Log {
     })
 }
 
-fn everything_about(error: &Error) -> String {
+pub fn everything_about(error: &Error) -> String {
     let mut text = format!("{error} {error:?} {error:#?} {:?}", error.headers());
     text.push_str(&String::from_utf8_lossy(error.body()));
     let mut source = error.source();
@@ -133,4 +133,36 @@ async fn a_call_is_one_span_with_the_fields_of_http_clients_and_an_event_per_att
     let spans = |line: &&str| line.contains("partner_center{") && line.ends_with(": new");
     assert_eq!(text.lines().filter(spans).count(), 1);
     assert_eq!(text.lines().filter(|line| line.contains("answered")).count(), 1);
+}
+
+#[tokio::test]
+async fn a_failed_call_is_in_its_span_with_every_attempt() {
+    let log = log();
+    let failed = || Reply::Send(answer("503 Busy", &[], ""));
+    let server = Server::new([failed(), failed()]).await;
+    let policy = partner_center_devices::RetryPolicy::default().retries(1).base_delay(std::time::Duration::ZERO);
+    let error = upload(&server.builder().retry_policy(policy).build().unwrap()).get().await.unwrap_err();
+    let id = error.correlation_id().unwrap().to_string();
+    let text = log.text();
+    let events: Vec<_> = text.lines().filter(|line| line.contains(&id) && line.contains(": failed attempt=")).collect();
+    assert_eq!(events.len(), 2, "{events:#?}");
+    for field in ["http.response.status_code=503", "http.request.resend_count=1", "retryable=true", "attempt=2"] {
+        assert!(events[1].contains(field), "{field} is missing in {}", events[1]);
+    }
+    let closed =
+        text.lines().find(|line| line.contains(&id) && line.contains("error.type=Service") && line.contains("close"));
+    assert!(closed.is_some(), "the span ends with the kind of the error");
+}
+
+#[tokio::test]
+async fn a_span_of_the_caller_is_left_alone() {
+    use tracing::Instrument as _;
+    let log = log();
+    let server = Server::with_body("{}").await;
+    let span = tracing::info_span!("of_the_caller", marker = "kept-apart", url.full = "mine");
+    async { server.upload().get().await.unwrap() }.instrument(span.clone()).await;
+    span.in_scope(|| tracing::info!("after the call"));
+    let text = log.text();
+    let line = text.lines().find(|line| line.contains("after the call")).unwrap();
+    assert!(line.contains("url.full=\"mine\"") && !line.contains(&server.base_url), "{line}");
 }

@@ -24,9 +24,12 @@ pub enum Reply {
     SendAndClose(Vec<u8>),
 }
 
+type Texts = Arc<Mutex<Vec<String>>>;
+
 pub struct Server {
     pub base_url: String,
-    requests: Arc<Mutex<Vec<String>>>,
+    requests: Texts,
+    bodies: Texts,
     connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
@@ -39,17 +42,18 @@ impl Server {
         let base_url = format!("http://{}", listener.local_addr().unwrap());
         let replies = Arc::new(Mutex::new(replies.into_iter().collect::<VecDeque<_>>()));
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&requests);
+        let bodies = Arc::new(Mutex::new(Vec::new()));
+        let seen = (Arc::clone(&requests), Arc::clone(&bodies));
         let connections = Arc::new(AtomicUsize::new(0));
         let accepted = Arc::clone(&connections);
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 accepted.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(serve(stream, Arc::clone(&replies), Arc::clone(&seen)));
+                tokio::spawn(serve(stream, Arc::clone(&replies), seen.clone()));
             }
         });
-        Self { base_url, requests, connections, task }
+        Self { base_url, requests, bodies, connections, task }
     }
 
     pub async fn answering(answer: Vec<u8>) -> Self {
@@ -86,6 +90,11 @@ impl Server {
     /// The heads of the requests so far, as they came.
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
+    }
+
+    /// The members of the form that is the body of the n-th request.
+    pub fn form(&self, request: usize) -> Vec<(String, String)> {
+        url::form_urlencoded::parse(self.bodies.lock().unwrap()[request].as_bytes()).into_owned().collect()
     }
 
     /// The value of a header in the n-th request.
@@ -140,22 +149,27 @@ pub fn documented(name: &str) -> Vec<u8> {
     answer(status, &headers, body)
 }
 
-async fn serve(mut stream: TcpStream, replies: Arc<Mutex<VecDeque<Reply>>>, requests: Arc<Mutex<Vec<String>>>) {
+async fn serve(mut stream: TcpStream, replies: Arc<Mutex<VecDeque<Reply>>>, (requests, bodies): (Texts, Texts)) {
     let mut received = Vec::new();
     loop {
-        let Some(end) = received.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
+        let end = received.windows(4).position(|bytes| bytes == b"\r\n\r\n").map(|end| end + 4);
+        let head = end.map(|end| String::from_utf8(received[..end].to_vec()).unwrap());
+        let length =
+            head.as_deref().and_then(|head| header(head, "Content-Length")).map_or(0, |text| text.parse().unwrap());
+        let (Some(end), Some(head)) = (end.filter(|end| received.len() >= end + length), head) else {
             match stream.read_buf(&mut received).await {
                 Ok(0) | Err(_) => return,
                 Ok(_) => continue,
             }
         };
-        let head = String::from_utf8(received.drain(..end + 4).collect()).unwrap();
+        let body = received.drain(..end + length).skip(end).collect();
         let unmatched = || {
             let said = format!("no reply is left for this request: {}", head.lines().next().unwrap_or_default());
             Reply::Send(answer("599 Unmatched", &[], said))
         };
         let reply = replies.lock().unwrap().pop_front().unwrap_or_else(unmatched);
         requests.lock().unwrap().push(head);
+        bodies.lock().unwrap().push(String::from_utf8(body).unwrap());
         let (Reply::Send(bytes) | Reply::SendAndClose(bytes)) = &reply;
         if stream.write_all(bytes).await.is_err() || matches!(reply, Reply::SendAndClose(_)) {
             return;

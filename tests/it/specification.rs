@@ -48,7 +48,7 @@ fn examples_with_schemas(document: &Value) -> Vec<(String, Value, Value)> {
     for path in document["paths"].as_object().unwrap().values() {
         for response in path["get"]["responses"].as_object().unwrap().values() {
             let content = &resolve(document, response)["content"]["application/json"];
-            for example in content["examples"].as_object().unwrap().values() {
+            for example in content["examples"].as_object().into_iter().flat_map(|examples| examples.values()) {
                 let name = example["$ref"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
                 found.push((name, resolve(document, example)["value"].clone(), content["schema"].clone()));
             }
@@ -219,7 +219,7 @@ fn a_new_member_and_a_new_status_in_the_document_are_in_the_types() {
 #[test]
 #[ignore = "slow: builds the crate anew; .ci/run runs it"]
 fn a_broken_document_fails_the_build_with_its_name_and_what_is_wrong() {
-    let breaks: [(&str, &str, &str, &str); 5] = [
+    let breaks: [(&str, &str, &str, &str); 10] = [
         ("not-yaml", "paths:\n", "paths: [\n", ""),
         ("no-operation-id", "      operationId: getDeviceBatches\n", "", "missing operation ID"),
         (
@@ -235,6 +235,11 @@ fn a_broken_document_fails_the_build_with_its_name_and_what_is_wrong() {
             "Nothing",
         ),
         ("no-paths", "paths:\n", "x-paths:\n", "paths"),
+        ("no-such-example", "examples/FaultNotFound'", "examples/Nothing'", "examples/Nothing is not defined"),
+        ("no-success", "        '200':\n", "        '201':\n", "has no response 200"),
+        ("status-that-is-no-name", "- in-progress\n", "- 2nd-try\n", "\"2nd-try\" makes no variant of its own"),
+        ("status-twice", "- in-progress\n", "- Queued\n", "\"Queued\" makes no variant of its own"),
+        ("status-other", "- in-progress\n", "- other\n", "\"other\" makes no variant of its own"),
     ];
     for (name, from, to, says) in breaks {
         let (built, log) = check_with_document(|text| text.replacen(from, to, 1), "");

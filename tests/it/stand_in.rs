@@ -10,7 +10,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 async fn plain(emulator: &Emulator, path: &str, token: Option<&str>) -> (StatusCode, http::HeaderMap, Value) {
-    let mut request = reqwest::Client::new().get(format!("{}{path}", emulator.base_url()));
+    let mut request =
+        reqwest::Client::builder().no_proxy().build().unwrap().get(format!("{}{path}", emulator.base_url()));
     if let Some(token) = token {
         request = request.bearer_auth(token);
     }
@@ -31,12 +32,53 @@ async fn it_serves_the_specifications_examples_from_the_start() {
 }
 
 #[tokio::test]
+async fn its_examples_are_on_the_wire_as_the_documents_print_them() {
+    let emulator = Emulator::start().await.unwrap();
+    let customer = format!("/v1/customers/{}", emulator.example_customer());
+    for (path, fixture) in [
+        (format!("{customer}/batchJobStatus/{}", emulator.example_upload()), "batch_upload_status.http"),
+        (format!("{customer}/deviceBatches"), "device_batches.http"),
+    ] {
+        let printed = crate::server::documented(fixture);
+        let body = printed.iter().position(|byte| *byte == b'{').unwrap();
+        let (_, _, answered) = plain(&emulator, &path, Some("x")).await;
+        assert_eq!(answered, serde_json::from_slice::<Value>(&printed[body..]).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn times_that_the_caller_adds_are_on_the_wire_without_offset() {
+    let emulator = Emulator::start().await.unwrap();
+    let (customer, id) = (CustomerId::from(Uuid::new_v4()), BatchTrackingId::from(Uuid::new_v4()));
+    let mut details = BatchUploadDetails::default();
+    details.started_time = Some("2026-11-21T08:00:00Z".parse().unwrap());
+    emulator.add_upload(customer, id, Upload::new(details));
+    let (_, _, body) = plain(&emulator, &format!("/v1/customers/{customer}/batchJobStatus/{id}"), Some("x")).await;
+    assert_eq!(body["startedTime"], "2026-11-21T08:00:00");
+}
+
+#[tokio::test]
+async fn a_script_without_end_does_no_harm() {
+    let emulator = Emulator::start().await.unwrap();
+    let (customer, id) = (CustomerId::from(Uuid::new_v4()), BatchTrackingId::from(Uuid::new_v4()));
+    let mut details = BatchUploadDetails::default();
+    details.devices_status = vec![DeviceUploadDetails::default(); 3];
+    emulator.add_upload(customer, id, Upload::new(details).queued_reads(1).processing_reads(usize::MAX));
+    let upload = emulator.partner().customers().by_id(customer).batch_upload_status().by_id(id);
+    for expected in [UploadStatus::Queued, UploadStatus::Processing, UploadStatus::Processing] {
+        assert_eq!(upload.get().await.unwrap().status, Some(expected));
+    }
+    emulator.fail_next(usize::MAX, StatusCode::FORBIDDEN);
+    assert_eq!(upload.get().await.unwrap_err().status(), Some(StatusCode::FORBIDDEN));
+}
+
+#[tokio::test]
 async fn it_holds_what_the_caller_adds() {
     let emulator = Emulator::start().await.unwrap();
     let customer = CustomerId::from(Uuid::new_v4());
-    let handle = emulator.partner().customers().by_id(customer.clone());
+    let handle = emulator.partner().customers().by_id(customer);
     assert!(handle.device_batches().get().await.unwrap_err().is_not_found());
-    emulator.add_customer(customer.clone());
+    emulator.add_customer(customer);
     assert!(handle.device_batches().get().await.unwrap().items.is_empty());
     let mut batch = DeviceBatch::default();
     batch.id = Some("Autumn".to_owned());
@@ -56,7 +98,7 @@ async fn an_upload_goes_through_its_states_by_reads() {
     device.status = Some(UploadStatus::FinishedWithErrors);
     device.error_code = Some("808".to_owned());
     details.devices_status = vec![device; 2];
-    emulator.add_upload(customer.clone(), id.clone(), Upload::new(details.clone()).queued_reads(1).processing_reads(2));
+    emulator.add_upload(customer, id, Upload::new(details.clone()).queued_reads(1).processing_reads(2));
 
     let handle = emulator.partner().customers().by_id(customer).batch_upload_status().by_id(id);
     let queued = handle.get().await.unwrap();
@@ -85,7 +127,7 @@ async fn it_refuses_as_the_documents_say() {
         (known.clone(), None, 401, "400"),
         (known.clone(), Some(""), 401, "400"),
         ("/v1/customers/nobody/deviceBatches".to_owned(), Some("x"), 400, "900118"),
-        (format!("/v1/customers/{customer}/batchJobStatus/0127ed8e"), Some("x"), 400, "900118"),
+        (format!("/v1/customers/{customer}/batchJobStatus/0127ed8e"), Some("x"), 400, "3000"),
         (unknown, Some("x"), 404, "1000"),
         (format!("/v1/customers/{upload}/deviceBatches"), Some("x"), 404, "1000"),
         ("/".to_owned(), Some("x"), 404, "1000"),

@@ -1,0 +1,105 @@
+//! The clouds of Partner Center: where the API is, where one signs in, and what a token is for.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use crate::builder::checked_url;
+use crate::error::Error;
+
+/// A cloud: the address of the API, and the authority that gives tokens for it.
+///
+/// Addresses are those of Microsoft's pages and of its PowerShell module. US Government has the API
+/// of the global cloud and an authority of its own. No page lists the device-batch operations for
+/// 21Vianet or US Government.
+///
+/// ```
+/// use partner_center_devices::Cloud;
+///
+/// # fn main() -> Result<(), partner_center_devices::Error> {
+/// assert_eq!(Cloud::US_GOVERNMENT.authority(), "https://login.microsoftonline.us");
+/// assert_eq!("china".parse::<Cloud>()?, Cloud::CHINA);
+/// let own = Cloud::custom("https://partner.example.com/api", "https://login.example.com/adfs")?;
+/// assert_eq!(own.scope(), "https://partner.example.com/.default");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cloud {
+    base_url: Cow<'static, str>,
+    authority: Cow<'static, str>,
+    scope: Cow<'static, str>,
+}
+
+const GLOBAL_API: &str = "https://api.partnercenter.microsoft.com";
+const GLOBAL_SCOPE: &str = "https://api.partnercenter.microsoft.com/.default";
+
+impl Cloud {
+    /// The global cloud: the default.
+    pub const GLOBAL: Self = Self::known(GLOBAL_API, "https://login.microsoftonline.com", GLOBAL_SCOPE);
+
+    /// China, operated by 21Vianet.
+    pub const CHINA: Self = Self::known(
+        "https://partner.partnercenterapi.microsoftonline.cn",
+        "https://login.chinacloudapi.cn",
+        "https://partner.partnercenterapi.microsoftonline.cn/.default",
+    );
+
+    /// US Government.
+    pub const US_GOVERNMENT: Self = Self::known(GLOBAL_API, "https://login.microsoftonline.us", GLOBAL_SCOPE);
+
+    const fn known(base_url: &'static str, authority: &'static str, scope: &'static str) -> Self {
+        Self { base_url: Cow::Borrowed(base_url), authority: Cow::Borrowed(authority), scope: Cow::Borrowed(scope) }
+    }
+
+    /// A cloud of your own. Both addresses may carry paths: calls append `/v1/…` to the one, and
+    /// sign-ins `/{tenant}/oauth2/v2.0/token` to the other. Tokens are for the host of the API; with
+    /// a gateway in front of a known cloud, keep that cloud and set
+    /// [`Builder::base_url`](crate::Builder::base_url).
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config) if an address is not absolute, not https (loopback
+    /// excepted), or carries credentials, a query or a fragment.
+    pub fn custom(base_url: impl AsRef<str>, authority: impl AsRef<str>) -> Result<Self, Error> {
+        let (base_url, _) = checked_url("the base URL", base_url.as_ref())?;
+        let (authority, _) = checked_url("the authority", authority.as_ref())?;
+        let text = |url: &url::Url| Cow::Owned(url.as_str().trim_end_matches('/').to_owned());
+        let scope = format!("{}/.default", base_url.origin().ascii_serialization());
+        Ok(Self { base_url: text(&base_url), authority: text(&authority), scope: scope.into() })
+    }
+
+    /// The address of the API.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// The address of the authority, which gives the tokens.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// What tokens are asked for: every permission that the application has for the API.
+    pub fn scope(&self) -> &str {
+        &self.scope
+    }
+}
+
+impl Default for Cloud {
+    fn default() -> Self {
+        Self::GLOBAL
+    }
+}
+
+/// Reads `global`, `china` or `us-government`.
+impl FromStr for Cloud {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        match name.to_ascii_lowercase().as_str() {
+            "global" => Ok(Self::GLOBAL),
+            "china" => Ok(Self::CHINA),
+            "us-government" => Ok(Self::US_GOVERNMENT),
+            _ => Err(Error::config(format!("{name:?} is no cloud; known are global, china and us-government"))),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! App+user: the application calls for a user who has signed in before.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::credential::cache::{Issued, TokenCache};
+use crate::credential::sign_in::Application;
+use crate::credential::{AccessToken, Credential, TokenFuture, TokenRequest, trimmed};
+use crate::error::Error;
+
+/// A refresh token, to be kept where secrets are kept: with it, one can sign in as the user.
+///
+/// `Debug` does not show it, and its memory is zeroed when it is dropped.
+#[derive(Clone)]
+pub struct RefreshToken(SecretString);
+
+impl RefreshToken {
+    /// Its text. It lapses when it is not used for 90 days.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for RefreshToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RefreshToken(***)")
+    }
+}
+
+type Keep = dyn Fn(RefreshToken) -> BoxFuture<'static, Result<(), Box<dyn StdError + Send + Sync>>> + Send + Sync;
+
+/// Signs in for a user by a refresh token: Microsoft's Secure Application Model.
+///
+/// The user signs in once, with multi-factor authentication (the example `sign_in` does it). Each
+/// further sign-in gives a new refresh token in place of the old one:
+/// [register](Self::on_refresh_token) what keeps it.
+///
+/// ```
+/// use partner_center_devices::{AppUserCredential, PartnerCenter};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let kept = std::env::temp_dir().join("partner-center-devices-doc-refresh-token");
+/// # std::fs::write(&kept, "0.AXcA")?;
+/// let credential = AppUserCredential::new(
+///     "contoso.onmicrosoft.com",
+///     "8f5a1f6e-0a0b-4c58-9d34-0f9f5a3c2b77",
+///     "the client secret",
+///     std::fs::read_to_string(&kept)?,
+/// )?
+/// .on_refresh_token(move |token| {
+///     let kept = kept.clone();
+///     async move { std::fs::write(kept, token.expose()) }
+/// });
+/// let partner = PartnerCenter::builder(credential).build()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct AppUserCredential {
+    user: Arc<User>,
+    cache: TokenCache,
+}
+
+struct User {
+    application: Application,
+    refresh_token: Mutex<SecretString>,
+    keep: Option<Box<Keep>>,
+}
+
+impl AppUserCredential {
+    /// A user's refresh token, and the application of the partner's tenant (its GUID or a domain of
+    /// it) that it was given to. White space around them is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config) if tenant or client id are not made of letters, digits,
+    /// `-`, `_` and `.`, or if one of the four is empty.
+    pub fn new(
+        tenant: impl Into<String>,
+        client_id: impl Into<String>,
+        client_secret: impl Into<String>,
+        refresh_token: impl Into<String>,
+    ) -> Result<Self, Error> {
+        Self::of(Application::new(tenant, client_id, Some(client_secret.into()))?, refresh_token)
+    }
+
+    /// The same for a public client, which has no secret.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn public_client(
+        tenant: impl Into<String>,
+        client_id: impl Into<String>,
+        refresh_token: impl Into<String>,
+    ) -> Result<Self, Error> {
+        Self::of(Application::new(tenant, client_id, None)?, refresh_token)
+    }
+
+    fn of(application: Application, refresh_token: impl Into<String>) -> Result<Self, Error> {
+        let refresh_token = trimmed(refresh_token);
+        if refresh_token.expose_secret().is_empty() {
+            return Err(Error::config("the refresh token is empty"));
+        }
+        let user = User { application, refresh_token: Mutex::new(refresh_token), keep: None };
+        Ok(Self { user: Arc::new(user), cache: TokenCache::default() })
+    }
+
+    /// Registers what keeps new refresh tokens. It has each before the access token that came with
+    /// it is used. If it fails, so does the call, and the next one signs in again.
+    #[must_use]
+    pub fn on_refresh_token<F, Fut, E>(mut self, keep: F) -> Self
+    where
+        F: Fn(RefreshToken) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        // Nobody else has the user before the credential is used.
+        if let Some(user) = Arc::get_mut(&mut self.user) {
+            user.keep = Some(Box::new(move |token| keep(token).map(|kept| kept.map_err(Into::into)).boxed()));
+        }
+        self
+    }
+
+    /// How long before its expiry a token is replaced: default five minutes; half its life at most.
+    #[must_use]
+    pub fn refresh_before(mut self, before: Duration) -> Self {
+        self.cache.set_refresh_before(before);
+        self
+    }
+
+    /// The clock by which tokens expire: default [`Instant::now`]. For tests of expiry.
+    #[must_use]
+    pub fn clock(mut self, now: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
+        self.cache.set_clock(now);
+        self
+    }
+}
+
+impl User {
+    async fn sign_in(&self, request: &TokenRequest) -> Result<Issued, Error> {
+        let refresh_token = self.refresh_token.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (issued, next) = self.application.sign_in(request, Some(&refresh_token)).await?;
+        if let Some(next) = next {
+            *self.refresh_token.lock().unwrap_or_else(PoisonError::into_inner) = next.clone();
+            if let Some(keep) = &self.keep {
+                let failed = |error| Error::sign_in_unkept().caused_by(error);
+                keep(RefreshToken(next)).await.map_err(failed)?;
+            }
+        }
+        Ok(issued)
+    }
+}
+
+impl Credential for AppUserCredential {
+    fn token<'a>(&'a self, request: &'a TokenRequest) -> TokenFuture<'a> {
+        let issue = || {
+            let (user, request) = (Arc::clone(&self.user), request.clone());
+            async move { user.sign_in(&request).await }
+        };
+        Box::pin(self.cache.token(request.cloud(), issue))
+    }
+
+    fn refused(&self, token: &AccessToken) {
+        self.cache.forget(token);
+    }
+}
+
+impl fmt::Debug for AppUserCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppUserCredential").field("application", &self.user.application).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,781 @@
+//! Signing in and staying signed in, over real HTTP: against the emulator's authority, and against
+//! answers that no authority should give.
+
+use std::error::Error as _;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use http::StatusCode;
+use partner_center_devices::emulator::Emulator;
+use partner_center_devices::{
+    AccessToken, AppOnlyCredential, AppUserCredential, BatchUploadStatus, Builder, Cloud, Credential, Error, ErrorKind,
+    PartnerCenter, RequestContext, RetryPolicy, TokenFuture, TokenRequest,
+};
+use serde_json::{Value, json};
+
+use crate::server::{Reply, Server, answer, upload};
+
+const TENANT: &str = "contoso.onmicrosoft.com";
+const CLIENT: &str = "8f5a1f6e-0a0b-4c58-9d34-0f9f5a3c2b77";
+pub const SECRET: &str = "kJ8~client+secret/that=nobody&may.see";
+pub const REFRESH: &str = "0.AXcA-refresh+token/that=nobody&may.see";
+
+pub fn app_only() -> AppOnlyCredential {
+    AppOnlyCredential::new(TENANT, CLIENT, SECRET).unwrap()
+}
+
+pub fn app_user() -> AppUserCredential {
+    AppUserCredential::new(TENANT, CLIENT, SECRET, REFRESH).unwrap()
+}
+
+fn at(cloud: Cloud, credential: impl Credential + 'static) -> Builder {
+    let policy = RetryPolicy::default().base_delay(Duration::ZERO);
+    PartnerCenter::builder(credential).cloud(cloud).retry_policy(policy)
+}
+
+fn partner(emulator: &Emulator, credential: impl Credential + 'static) -> PartnerCenter {
+    at(emulator.cloud(), credential).build().unwrap()
+}
+
+/// A server that is service and authority, the latter with a path.
+fn cloud(server: &Server) -> Cloud {
+    Cloud::custom(&server.base_url, format!("{}/login/", server.base_url)).unwrap()
+}
+
+fn ok(body: impl AsRef<[u8]>) -> Reply {
+    Reply::Send(answer("200 OK", &[("Content-Type", "application/json")], body))
+}
+
+fn token(token: &str) -> Reply {
+    ok(json!({ "token_type": "Bearer", "expires_in": 3599, "access_token": token }).to_string())
+}
+
+fn bearer(server: &Server, request: usize) -> String {
+    server.sent(request, "authorization").unwrap().strip_prefix("Bearer ").unwrap().to_owned()
+}
+
+/// A clock that stands until it is moved.
+#[derive(Clone)]
+struct Clock(Instant, Arc<AtomicU64>);
+
+impl Clock {
+    fn new() -> Self {
+        Self(Instant::now(), Arc::default())
+    }
+
+    fn now(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
+        let Self(start, seconds) = self.clone();
+        move || start + Duration::from_secs(seconds.load(SeqCst))
+    }
+
+    fn set(&self, seconds: u64) {
+        self.1.store(seconds, SeqCst);
+    }
+}
+
+// What goes to the authority.
+
+#[tokio::test]
+async fn app_only_asks_the_v2_endpoint_for_the_default_scope_of_the_cloud() {
+    let server = Server::new([token("first-token"), ok("{}")]).await;
+    upload(&at(cloud(&server), app_only()).build().unwrap()).get().await.unwrap();
+
+    let head = &server.requests()[0];
+    assert!(head.starts_with(&format!("POST /login/{TENANT}/oauth2/v2.0/token HTTP/1.1\r\n")), "{head}");
+    assert_eq!(server.sent(0, "content-type").as_deref(), Some("application/x-www-form-urlencoded"));
+    let mut form = server.form(0);
+    form.sort();
+    let scope = format!("{}/.default", server.base_url);
+    let expected =
+        [("client_id", CLIENT), ("client_secret", SECRET), ("grant_type", "client_credentials"), ("scope", &scope)];
+    assert_eq!(form, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert!(server.sent(0, "authorization").is_none(), "the secret is in the form alone");
+    assert_eq!(bearer(&server, 1), "first-token");
+}
+
+#[tokio::test]
+async fn app_user_presents_its_refresh_token_and_then_the_one_that_replaced_it() {
+    let rotated = |token: &str, refresh: &str| {
+        ok(json!({ "token_type": "Bearer", "expires_in": 3599, "access_token": token, "refresh_token": refresh })
+            .to_string())
+    };
+    let unauthorized = Reply::Send(answer("401 Unauthorized", &[], "{}"));
+    let server =
+        Server::new([rotated("one", "next"), ok("{}"), unauthorized, rotated("two", "after-next"), ok("{}")]).await;
+    let upload = upload(&at(cloud(&server), app_user()).build().unwrap());
+    upload.get().await.unwrap();
+    upload.get().await.unwrap();
+    let sent = |request: usize, member: &str| {
+        server.form(request).into_iter().find(|(name, _)| name == member).map(|(_, value)| value)
+    };
+    assert_eq!(sent(0, "grant_type").as_deref(), Some("refresh_token"));
+    assert_eq!(sent(0, "client_secret").as_deref(), Some(SECRET));
+    assert_eq!(sent(0, "scope"), Some(format!("{}/.default offline_access", server.base_url)));
+    assert_eq!(sent(0, "refresh_token").as_deref(), Some(REFRESH));
+    assert_eq!(sent(3, "refresh_token").as_deref(), Some("next"));
+    assert_eq!(bearer(&server, 4), "two");
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_is_not_replaced_is_used_again() {
+    let unauthorized = Reply::Send(answer("401 Unauthorized", &[], "{}"));
+    let server = Server::new([token("one"), unauthorized, token("two"), ok("{}")]).await;
+    upload(&at(cloud(&server), app_user()).build().unwrap()).get().await.unwrap();
+    for request in [0, 2] {
+        assert!(server.form(request).contains(&("refresh_token".to_owned(), REFRESH.to_owned())));
+    }
+}
+
+#[tokio::test]
+async fn a_public_client_sends_no_secret() {
+    let server = Server::new([token("one"), ok("{}")]).await;
+    let credential = AppUserCredential::public_client(TENANT, CLIENT, REFRESH).unwrap();
+    upload(&at(cloud(&server), credential).build().unwrap()).get().await.unwrap();
+    let form = server.form(0);
+    assert!(form.iter().all(|(name, _)| name != "client_secret"), "{form:?}");
+    assert!(form.contains(&("client_id".to_owned(), CLIENT.to_owned())));
+}
+
+#[tokio::test]
+async fn a_new_refresh_token_is_handed_over_before_the_access_token_is_used() {
+    let emulator = Arc::new(Emulator::start().await.unwrap());
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let credential = app_user().on_refresh_token({
+        let (emulator, kept) = (Arc::clone(&emulator), Arc::clone(&kept));
+        move |token| {
+            let used = emulator.requests().len();
+            kept.lock().unwrap().push((token.expose().to_owned(), used));
+            async { Ok::<_, std::io::Error>(()) }
+        }
+    });
+    upload(&partner(&emulator, credential)).get().await.unwrap();
+    let kept = kept.lock().unwrap().clone();
+    assert_eq!(kept.len(), 1);
+    assert!(kept[0].0.starts_with("emulator-refresh-token-"), "{kept:?}");
+    assert_eq!(kept[0].1, 0, "no request was made before");
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_cannot_be_kept_fails_the_call_and_is_not_lost() {
+    let emulator = Emulator::start().await.unwrap();
+    let failures = Arc::new(AtomicUsize::new(1));
+    let credential = app_user().on_refresh_token(move |_| {
+        let fails = failures.swap(0, SeqCst) > 0;
+        async move { if fails { Err(std::io::Error::other("the disk is full")) } else { Ok(()) } }
+    });
+    let upload = upload(&partner(&emulator, credential));
+    let error = upload.get().await.unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credential, false));
+    assert_eq!(error.source().unwrap().to_string(), "the disk is full");
+    assert!(emulator.requests().is_empty());
+    // The authority takes each refresh token once, so this one is the one that replaced the first.
+    upload.get().await.unwrap();
+    assert_eq!(emulator.sign_ins(), 2);
+}
+
+// One request for a token at a time.
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_first_calls_sign_in_once() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.delay_sign_ins(Duration::from_millis(100));
+    for credential in [Box::new(app_only()) as Box<dyn Credential>, Box::new(app_user())] {
+        let partner = partner(&emulator, credential);
+        let before = emulator.sign_ins();
+        let calls = (0..1000).map(|_| {
+            tokio::spawn({
+                let upload = upload(&partner);
+                async move { upload.get().await }
+            })
+        });
+        for call in join_all(calls).await {
+            call.unwrap().unwrap();
+        }
+        assert_eq!(emulator.sign_ins() - before, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiter_that_is_dropped_harms_nobody() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.delay_sign_ins(Duration::from_millis(100));
+    let partner = partner(&emulator, app_user());
+    let calls: Vec<_> = (0..10)
+        .map(|_| {
+            let upload = upload(&partner);
+            tokio::spawn(async move { upload.get().await })
+        })
+        .collect();
+    while emulator.sign_ins() == 0 {
+        tokio::task::yield_now().await;
+    }
+    for call in &calls[..9] {
+        call.abort();
+    }
+    calls.into_iter().next_back().unwrap().await.unwrap().unwrap();
+    assert_eq!(emulator.sign_ins(), 1);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_all_have_left_is_taken_up_by_the_next_call() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.delay_sign_ins(Duration::from_millis(200));
+    let partner = partner(&emulator, app_user());
+    let hurried = partner.with(RequestContext::new().call_timeout(Duration::from_millis(50)));
+    let error = upload(&hurried).get().await.unwrap_err();
+    assert!(error.is_timeout());
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Transport, 0));
+    upload(&partner).get().await.unwrap();
+    assert_eq!(emulator.sign_ins(), 1);
+}
+
+#[tokio::test]
+async fn clients_that_share_a_credential_share_its_token() {
+    let emulator = Emulator::start().await.unwrap();
+    let credential = Arc::new(app_only());
+    for _ in 0..3 {
+        upload(&partner(&emulator, Arc::clone(&credential))).get().await.unwrap();
+    }
+    assert_eq!(emulator.sign_ins(), 1);
+}
+
+#[tokio::test]
+async fn a_token_of_one_cloud_is_not_used_in_another() {
+    let (one, other) = (Emulator::start().await.unwrap(), Emulator::start().await.unwrap());
+    let credential = Arc::new(app_only());
+    for emulator in [&one, &other, &one] {
+        upload(&partner(emulator, Arc::clone(&credential))).get().await.unwrap();
+    }
+    assert_eq!((one.sign_ins(), other.sign_ins()), (2, 1));
+}
+
+#[test]
+fn a_credential_is_built_without_a_runtime() {
+    PartnerCenter::builder(app_only()).build().unwrap();
+    PartnerCenter::builder(app_user()).build().unwrap();
+}
+
+// Expiry.
+
+#[tokio::test]
+async fn a_token_is_replaced_five_minutes_before_it_expires_or_as_set() {
+    for (set, last_second) in [(None, 3299), (Some(60), 3539)] {
+        let emulator = Emulator::start().await.unwrap();
+        let clock = Clock::new();
+        let mut credential = app_only().clock(clock.now());
+        if let Some(seconds) = set {
+            credential = credential.refresh_before(Duration::from_secs(seconds));
+        }
+        let upload = upload(&partner(&emulator, credential));
+        for (second, sign_ins) in [(0, 1), (last_second, 1), (last_second + 1, 2), (last_second + 2, 2)] {
+            clock.set(second);
+            upload.get().await.unwrap();
+            assert_eq!(emulator.sign_ins(), sign_ins, "second {second}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_short_life_is_kept_for_half_of_it() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.set_token_lifetime(Duration::from_secs(100));
+    let clock = Clock::new();
+    let upload = upload(&partner(&emulator, app_only().clock(clock.now())));
+    for (second, sign_ins) in [(0, 1), (49, 1), (50, 2)] {
+        clock.set(second);
+        upload.get().await.unwrap();
+        assert_eq!(emulator.sign_ins(), sign_ins, "second {second}");
+    }
+}
+
+#[tokio::test]
+async fn an_old_token_is_used_while_it_is_good_and_refreshing_fails() {
+    let log = crate::secrets::log();
+    let emulator = Emulator::start().await.unwrap();
+    let clock = Clock::new();
+    let upload = upload(&partner(&emulator, app_user().clock(clock.now())));
+    upload.get().await.unwrap();
+    emulator.fail_next_sign_ins(usize::MAX, StatusCode::BAD_REQUEST, "invalid_grant");
+    clock.set(3400);
+    upload.get().await.unwrap();
+    assert_eq!(emulator.sign_ins(), 2);
+    assert!(log.text().contains("cannot refresh the access token, which is still good"));
+    // The authority is left alone for a while, and then asked again.
+    for (second, sign_ins) in [(3429, 2), (3430, 3), (3599, 4)] {
+        clock.set(second);
+        upload.get().await.unwrap();
+        assert_eq!(emulator.sign_ins(), sign_ins, "second {second}");
+    }
+    clock.set(3600);
+    let error = upload.get().await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Credential, Some("invalid_grant")));
+}
+
+#[tokio::test]
+async fn an_expiry_as_text_is_read_and_a_missing_one_is_taken_to_be_near() {
+    for (expires_in, kept, replaced) in [
+        (json!("3600"), 3299, 3300),
+        (json!(3600.0), 3299, 3300),
+        (json!(null), 299, 300),
+        (json!("soon"), 299, 300),
+        (json!(1e300), 86_099, 86_100),
+        (json!("NaN"), 299, 300),
+        (json!(u64::MAX), 86_099, 86_100),
+    ] {
+        let body = json!({ "token_type": "bearer", "access_token": "good-token", "expires_in": expires_in });
+        let replies = [ok(body.to_string()), ok("{}"), ok("{}"), token("next-token"), ok("{}")];
+        let server = Server::new(replies).await;
+        let clock = Clock::new();
+        let upload = upload(&at(cloud(&server), app_only().clock(clock.now())).build().unwrap());
+        for second in [0, kept, replaced] {
+            clock.set(second);
+            upload.get().await.unwrap();
+        }
+        assert_eq!([1, 2, 4].map(|request| bearer(&server, request)), ["good-token", "good-token", "next-token"]);
+    }
+}
+
+// 401 from the service.
+
+#[tokio::test]
+async fn a_401_gets_a_fresh_token_once_and_is_tried_again_once() {
+    for policy in [RetryPolicy::default(), RetryPolicy::none()] {
+        let emulator = Emulator::start().await.unwrap();
+        let upload = upload(&at(emulator.cloud(), app_only()).retry_policy(policy).build().unwrap());
+        upload.get().await.unwrap();
+        emulator.revoke_tokens();
+        assert_eq!(upload.get().await.unwrap().attempts(), 2);
+        assert_eq!(emulator.sign_ins(), 2);
+
+        emulator.fail_next(2, StatusCode::UNAUTHORIZED);
+        let error = upload.get().await.unwrap_err();
+        assert!(error.is_unauthorized() && !error.is_mfa_required() && !error.is_retryable());
+        assert_eq!((error.attempts(), emulator.sign_ins()), (2, 3));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_are_refused_together_sign_in_once() {
+    let emulator = Emulator::start().await.unwrap();
+    let partner = partner(&emulator, app_only());
+    upload(&partner).get().await.unwrap();
+    emulator.revoke_tokens();
+    emulator.delay_sign_ins(Duration::from_millis(50));
+    for outcome in join_all((0..100).map(|_| upload(&partner)).map(|call| async move { call.get().await })).await {
+        assert!(outcome.unwrap().attempts() <= 2);
+    }
+    assert_eq!(emulator.sign_ins(), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_was_refused_is_not_sent_again() {
+    let server = Server::new((0..4).map(|_| Reply::Send(answer("401 Unauthorized", &[], "{}")))).await;
+    let error = upload(&at(cloud(&server), AccessToken::new("static-token")).build().unwrap()).get().await.unwrap_err();
+    assert!(error.is_unauthorized());
+    assert_eq!((error.attempts(), server.requests().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_401_for_want_of_mfa_is_not_retried_and_says_what_it_means() {
+    for code in [json!(900421), json!("900421")] {
+        let body = json!({ "code": code, "description": "MFA required" }).to_string();
+        let server = Server::new([token("one"), Reply::Send(answer("401 Unauthorized", &[], body))]).await;
+        let error = upload(&at(cloud(&server), app_user()).build().unwrap()).get().await.unwrap_err();
+        assert!(error.is_unauthorized() && error.is_mfa_required());
+        assert_eq!((error.attempts(), server.requests().len()), (1, 2));
+        assert!(error.to_string().contains("sign in anew, with multi-factor authentication"), "{error}");
+    }
+}
+
+/// A credential of a user's own, which counts.
+#[derive(Default)]
+struct Numbered {
+    asked: AtomicUsize,
+    refused: Mutex<Vec<AccessToken>>,
+}
+
+impl Credential for Numbered {
+    fn token<'a>(&'a self, request: &'a TokenRequest) -> TokenFuture<'a> {
+        assert_eq!(request.cloud(), &Cloud::GLOBAL);
+        let number = self.asked.fetch_add(1, SeqCst);
+        Box::pin(async move { Ok(AccessToken::new(format!("token-number-{number}"))) })
+    }
+
+    fn refused(&self, token: &AccessToken) {
+        self.refused.lock().unwrap().push(token.clone());
+    }
+}
+
+#[tokio::test]
+async fn a_credential_of_ones_own_is_told_of_a_refused_token_and_asked_again() {
+    let server = Server::new([Reply::Send(answer("401 Unauthorized", &[], "{}")), ok("{}")]).await;
+    let credential = Arc::new(Numbered::default());
+    let partner = PartnerCenter::builder(Arc::clone(&credential)).base_url(&server.base_url).build().unwrap();
+    assert_eq!(upload(&partner).get().await.unwrap().attempts(), 2);
+    assert_eq!([0, 1].map(|request| bearer(&server, request)), ["token-number-0", "token-number-1"]);
+    assert!(*credential.refused.lock().unwrap() == [AccessToken::new("token-number-0")]);
+}
+
+struct Sealed;
+
+impl Credential for Sealed {
+    fn token<'a>(&'a self, _: &'a TokenRequest) -> TokenFuture<'a> {
+        Box::pin(async { Err(Error::credential("the vault is sealed")) })
+    }
+}
+
+#[tokio::test]
+async fn a_credential_error_that_is_not_transient_is_not_retried() {
+    let server = Server::new([]).await;
+    let error = upload(&at(cloud(&server), Sealed).build().unwrap()).get().await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts(), error.is_retryable()), (ErrorKind::Credential, 0, false));
+}
+
+// Trouble at the authority.
+
+#[tokio::test]
+async fn trouble_of_the_authority_is_retried_within_the_call() {
+    for status in [408, 429, 500, 501, 502, 503, 504, 599] {
+        let failure = || Reply::Send(answer(&format!("{status} Trouble"), &[("Retry-After", "0")], "<html>"));
+        let server = Server::new([failure(), failure(), token("one"), ok("{}")]).await;
+        let response = upload(&at(cloud(&server), app_only()).build().unwrap()).get().await.unwrap();
+        assert_eq!(response.attempts(), 1, "{status}: requests to the service alone are counted");
+
+        let server = Server::new((0..9).map(|_| failure())).await;
+        let partner = at(cloud(&server), app_only()).retry_budget(0.0, 0).build().unwrap();
+        let error = upload(&partner).get().await.unwrap_err();
+        assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::Credential, status));
+        assert!(error.is_retryable() && !error.is_throttled());
+        assert_eq!(server.requests().len(), 4, "{status}");
+    }
+    let cut = || Reply::SendAndClose(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{".to_vec());
+    let server = Server::new([Reply::SendAndClose(Vec::new()), cut(), token("one"), ok("{}")]).await;
+    upload(&at(cloud(&server), app_only()).build().unwrap()).get().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_authority_that_cannot_be_reached_is_a_credential_error() {
+    let server = Server::new([]).await;
+    let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let cloud = Cloud::custom(&server.base_url, format!("http://127.0.0.1:{port}")).unwrap();
+    let error = upload(&at(cloud, app_only()).build().unwrap()).get().await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Credential, 0));
+    assert!(error.is_retryable() && error.source().is_some());
+    assert_eq!(error.to_string(), "no access token: cannot connect to the sign-in service");
+}
+
+#[tokio::test]
+async fn a_wait_that_the_authority_asks_for_in_vain_fails_now_with_its_value() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.throttle_next_sign_ins(1, Duration::from_secs(121));
+    let error = upload(&partner(&emulator, app_only())).get().await.unwrap_err();
+    assert_eq!((error.kind(), emulator.sign_ins()), (ErrorKind::Credential, 1));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(121)));
+    // It is the authority's throttle and not the service's.
+    upload(&emulator.partner()).get().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_authority_refuses_is_not_retried_and_told_whole() {
+    for error_of_oauth in
+        ["invalid_client", "invalid_grant", "interaction_required", "unauthorized_client", "invalid_scope", "news"]
+    {
+        let emulator = Emulator::start().await.unwrap();
+        emulator.fail_next_sign_ins(2, StatusCode::UNAUTHORIZED, error_of_oauth);
+        let error = upload(&partner(&emulator, app_user())).get().await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Credential, Some(error_of_oauth)));
+        assert!(!error.is_retryable() && !error.is_unauthorized(), "it is not the service that refuses");
+        assert_eq!((emulator.sign_ins(), error.attempts(), emulator.requests().len()), (1, 0, 0));
+        let code = error.error_codes()[0];
+        assert!(error.description().unwrap().starts_with(&format!("AADSTS{code}: ")));
+        let (trace_id, correlation_id) = (error.trace_id().unwrap(), error.service_correlation_id().unwrap());
+        let line = error.to_string();
+        assert!(line.starts_with("no access token: the sign-in service answered 401 Unauthorized, code "), "{line}");
+        assert!(line.contains(error_of_oauth) && line.contains("AADSTS"), "{line}");
+        assert!(line.ends_with(&format!("(trace id {trace_id}, correlation id {correlation_id})")), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_the_authority_that_is_no_token_is_a_clear_error() {
+    let cases = [
+        ("<html><body>Please log in</body></html>".to_owned(), "not the JSON of a token"),
+        (String::new(), "not the JSON of a token"),
+        ("[]".to_owned(), "not the JSON of a token"),
+        ("{".to_owned(), "not the JSON of a token"),
+        (r#"{"token_type":"Bearer"}"#.to_owned(), "not the JSON of a token"),
+        (json!({ "access_token": { "secret": "x" } }).to_string(), "cannot be read at `access_token`"),
+        (json!({ "access_token": "t", "token_type": "mac" }).to_string(), "not a bearer token"),
+        (json!({ "access_token": "" }).to_string(), "no access token"),
+        (json!({ "access_token": "line\r\nbreak" }).to_string(), "no access token"),
+        (format!(r#"{{"access_token":"{}"}}"#, "x".repeat(2 << 20)), "larger than any token"),
+    ];
+    for (body, says) in cases {
+        let server = Server::new([ok(&body)]).await;
+        let error = upload(&at(cloud(&server), app_only()).build().unwrap()).get().await.unwrap_err();
+        assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credential, false), "{body:.99}");
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(error.body().is_empty());
+        assert_eq!(server.requests().len(), 1);
+    }
+    // Neither a byte-order mark nor a wrong Content-Type loses a token.
+    let marked =
+        Reply::Send(answer("200 OK", &[("Content-Type", "text/html")], "\u{feff}{\"access_token\":\"good-token\"}"));
+    let server = Server::new([marked, ok("{}")]).await;
+    upload(&at(cloud(&server), app_only()).build().unwrap()).get().await.unwrap();
+    assert_eq!(bearer(&server, 1), "good-token");
+}
+
+#[tokio::test]
+async fn a_redirect_of_the_authority_is_not_followed() {
+    let elsewhere = Server::new([token("from-elsewhere")]).await;
+    let location = format!("{}/?secret={SECRET}", elsewhere.base_url);
+    let server = Server::answering(answer("307 Temporary Redirect", &[("Location", &location)], "")).await;
+    let error = upload(&at(cloud(&server), app_only()).build().unwrap()).get().await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Credential, Some(StatusCode::TEMPORARY_REDIRECT)));
+    assert!(error.location().unwrap().starts_with(&elsewhere.base_url));
+    assert!(elsewhere.requests().is_empty());
+}
+
+// Mistakes, found before any I/O.
+
+#[test]
+fn tenants_and_client_ids_that_could_change_the_path_are_refused() {
+    for wrong in ["", "  ", ".", "..", "a/b", "../common", "a b", "a?b", "a#b", "a%2fb", "contosö", "a\r\nb", "a\\b"] {
+        for error in [
+            AppOnlyCredential::new(wrong, CLIENT, SECRET).unwrap_err(),
+            AppOnlyCredential::new(TENANT, wrong, SECRET).unwrap_err(),
+            AppUserCredential::new(wrong, CLIENT, SECRET, REFRESH).unwrap_err(),
+            AppUserCredential::public_client(TENANT, wrong, REFRESH).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Config, "{wrong}");
+        }
+    }
+    AppOnlyCredential::new(" 47021739-3426-40bf-9601-61b4b6d7c793\n", CLIENT, SECRET).unwrap();
+}
+
+#[test]
+fn empty_secrets_and_refresh_tokens_are_refused() {
+    for error in [
+        AppOnlyCredential::new(TENANT, CLIENT, " ").unwrap_err(),
+        AppUserCredential::new(TENANT, CLIENT, "", REFRESH).unwrap_err(),
+        AppUserCredential::new(TENANT, CLIENT, SECRET, "\n").unwrap_err(),
+        AppUserCredential::public_client(TENANT, CLIENT, "").unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Config);
+    }
+}
+
+#[test]
+fn clouds_have_the_published_addresses() {
+    let table = [
+        ("global", Cloud::GLOBAL, "api.partnercenter.microsoft.com", "login.microsoftonline.com"),
+        ("china", Cloud::CHINA, "partner.partnercenterapi.microsoftonline.cn", "login.chinacloudapi.cn"),
+        ("us-government", Cloud::US_GOVERNMENT, "api.partnercenter.microsoft.com", "login.microsoftonline.us"),
+    ];
+    for (name, cloud, api, authority) in table {
+        assert_eq!(cloud.base_url(), format!("https://{api}"));
+        assert_eq!(cloud.scope(), format!("https://{api}/.default"));
+        assert_eq!(cloud.authority(), format!("https://{authority}"));
+        assert_eq!(name.parse::<Cloud>().unwrap(), cloud);
+    }
+    assert_eq!(Cloud::default(), Cloud::GLOBAL);
+    assert_eq!("germany".parse::<Cloud>().unwrap_err().kind(), ErrorKind::Config);
+}
+
+#[test]
+fn a_custom_cloud_may_have_paths_and_must_have_https() {
+    let cloud = Cloud::custom("https://api.example.com:8443/partner/", "https://login.example.com/adfs/").unwrap();
+    assert_eq!(cloud.base_url(), "https://api.example.com:8443/partner");
+    assert_eq!(cloud.authority(), "https://login.example.com/adfs");
+    assert_eq!(cloud.scope(), "https://api.example.com:8443/.default");
+    for (base_url, authority) in [
+        ("http://api.example.com", "https://login.example.com"),
+        ("https://api.example.com", "http://login.example.com"),
+        ("https://api.example.com", "login.example.com"),
+        ("https://api.example.com", "https://user:secret@login.example.com"),
+        ("https://api.example.com", "https://login.example.com?a=b"),
+    ] {
+        let error = Cloud::custom(base_url, authority).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(!format!("{error} {error:?}").contains("secret"));
+    }
+}
+
+#[tokio::test]
+async fn one_process_holds_clients_for_several_partners_and_clouds() {
+    let servers = [Server::new([token("token-a"), ok("{}")]).await, Server::new([token("token-b"), ok("{}")]).await];
+    let tenants = ["fabrikam.com", "northwind.cn"];
+    let uploads: Vec<BatchUploadStatus> = (0..2)
+        .map(|n| {
+            let credential = AppOnlyCredential::new(tenants[n], CLIENT, SECRET).unwrap();
+            upload(&at(cloud(&servers[n]), credential).build().unwrap())
+        })
+        .collect();
+    for outcome in join_all(uploads.iter().map(BatchUploadStatus::get)).await {
+        outcome.unwrap();
+    }
+    for (n, bearer_token) in ["token-a", "token-b"].into_iter().enumerate() {
+        assert!(servers[n].requests()[0].contains(tenants[n]));
+        assert_eq!(bearer(&servers[n], 1), bearer_token);
+    }
+}
+
+// Secrets.
+
+#[tokio::test]
+async fn secrets_are_in_no_debug_output_no_error_and_no_log() {
+    let log = crate::secrets::log();
+    let access_token = "eyJ-an-access-token+that/nobody=may-see";
+    let next = "0.AXcA-the-next-refresh-token+nobody/may=see";
+    let in_form: String = url::form_urlencoded::byte_serialize(SECRET.as_bytes()).collect();
+    let echo = format!("client_secret={SECRET} {in_form} refresh_token={REFRESH}");
+    let refusal = json!({ "error": echo, "error_description": echo, "trace_id": echo, "correlation_id": echo });
+    let escaped = refusal.to_string().replace('/', "\\/").replace('+', "\\u002b");
+    let headers = [("Location", echo.as_str()), ("Set-Cookie", echo.as_str()), ("X-Echo", echo.as_str())];
+    let good = json!({ "access_token": access_token, "refresh_token": next, "expires_in": 3599 }).to_string();
+    let mut shown = format!("{:?} {:?} {:#?}", app_only(), app_user(), app_user());
+    let mut leaves: Vec<(&str, Vec<Reply>)> = Vec::new();
+    for body in [
+        refusal.to_string(),
+        escaped,
+        format!("\"{access_token}\""),
+        format!("{{\"access_token\":\"{access_token}\",\"refresh_token\":[\"{next}\"]}}"),
+        format!("{{\"access_token\":\"{access_token}\",\"token_type\":\"{access_token}\"}}"),
+        format!("{{\"access_token\":[\"{access_token}\"]}}"),
+        format!("{{\"access_token\":\"{access_token}"),
+        echo.clone(),
+    ] {
+        leaves.push(("400 Bad Request", vec![Reply::Send(answer("400 Bad Request", &headers, &body))]));
+        leaves.push(("200 OK", vec![Reply::Send(answer("200 OK", &headers, &body))]));
+    }
+    let fault = json!({ "description": format!("you sent {access_token}") }).to_string();
+    let echoed = [("X-Echo", access_token), ("Location", access_token)];
+    for fault in [fault.clone(), fault.replace('/', "\\/").replace('+', "\\u002b")] {
+        leaves.push(("the service", vec![ok(&good), Reply::Send(answer("403 Forbidden", &echoed, fault))]));
+    }
+    for body in [
+        format!("{{\"status\":{{\"{access_token}\":1}}}}"),
+        format!("{{\"startedTime\":\"{}\"}}", access_token.replace('/', "\\/")),
+    ] {
+        leaves.push(("the service", vec![ok(&good), Reply::Send(answer("200 OK", &echoed, body))]));
+    }
+    for (name, replies) in leaves {
+        let server = Server::new(replies).await;
+        let keep = |token: partner_center_devices::RefreshToken| async move { Err(format!("{token:?}")) };
+        let credential = if name == "the service" { app_user() } else { app_user().on_refresh_token(keep) };
+        let partner = at(cloud(&server), credential).build().unwrap();
+        let error = upload(&partner).get().await.unwrap_err();
+        let body_of_a_service = String::from_utf8_lossy(error.body()).into_owned();
+        shown.push_str(&crate::secrets::everything_about(&error).replace(&body_of_a_service, ""));
+        shown.push_str(&format!("{partner:?} {:?}", at(cloud(&server), app_only())));
+    }
+    let request = json!({ "shown": shown, "log": log.text() });
+    for (place, text) in request.as_object().unwrap() {
+        let text = text.as_str().unwrap();
+        for secret in [SECRET, REFRESH, &in_form, access_token, next] {
+            let lines: Vec<_> = text.lines().filter(|line| line.contains(secret)).collect();
+            assert!(lines.is_empty(), "{place}: {secret}: {:.999}", lines[0]);
+        }
+    }
+}
+
+#[cfg(feature = "azure_core")]
+mod azure {
+    use std::pin::Pin;
+
+    use azure_core::credentials::{AccessToken as AzureToken, TokenCredential, TokenRequestOptions};
+    use azure_core::error::ErrorKind as AzureErrorKind;
+    use azure_core::time::{Duration as AzureDuration, OffsetDateTime};
+    use partner_center_devices::AzureCredential;
+
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct Fake {
+        asked: Mutex<Vec<String>>,
+        failures: Mutex<Vec<AzureErrorKind>>,
+    }
+
+    impl TokenCredential for Fake {
+        fn get_token<'life0, 'life1, 'life2, 'life3, 'async_trait>(
+            &'life0 self,
+            scopes: &'life1 [&'life2 str],
+            _: Option<TokenRequestOptions<'life3>>,
+        ) -> Pin<Box<dyn Future<Output = azure_core::Result<AzureToken>> + Send + 'async_trait>>
+        where
+            Self: 'async_trait,
+            'life0: 'async_trait,
+            'life1: 'async_trait,
+            'life2: 'async_trait,
+            'life3: 'async_trait,
+        {
+            let number = {
+                let mut asked = self.asked.lock().unwrap();
+                asked.push(scopes.join(" "));
+                asked.len()
+            };
+            let failure = self.failures.lock().unwrap().pop();
+            Box::pin(async move {
+                match failure {
+                    Some(kind) => Err(azure_core::Error::with_message(kind, "no managed identity here")),
+                    None => Ok(AzureToken::new(
+                        format!("azure-token-{number}"),
+                        OffsetDateTime::now_utc() + AzureDuration::hours(1),
+                    )),
+                }
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_credential_of_the_azure_sdk_is_asked_for_the_scope_and_its_token_kept() {
+        let server =
+            Server::new([ok("{}"), ok("{}"), Reply::Send(answer("401 Unauthorized", &[], "{}")), ok("{}")]).await;
+        let fake = Arc::new(Fake::default());
+        let upload = upload(&at(cloud(&server), AzureCredential::new(fake.clone())).build().unwrap());
+        for _ in 0..3 {
+            upload.get().await.unwrap();
+        }
+        let scope = format!("{}/.default", server.base_url);
+        assert_eq!(*fake.asked.lock().unwrap(), [scope.clone(), scope], "the second after the 401");
+        let sent: Vec<_> = (0..4).map(|request| bearer(&server, request)).collect();
+        assert_eq!(sent, ["azure-token-1", "azure-token-1", "azure-token-1", "azure-token-2"]);
+    }
+
+    #[tokio::test]
+    async fn an_error_of_the_azure_sdk_is_a_credential_error_and_retried_if_it_may_pass() {
+        for (kind, asked) in [(AzureErrorKind::Credential, 1), (AzureErrorKind::Io, 4), (AzureErrorKind::Connection, 4)]
+        {
+            let server = Server::new([]).await;
+            let fake = Arc::new(Fake::default());
+            *fake.failures.lock().unwrap() = vec![kind; 9];
+            let credential = AzureCredential::new(fake.clone());
+            let error = upload(&at(cloud(&server), credential).build().unwrap()).get().await.unwrap_err();
+            assert_eq!((error.kind(), error.attempts()), (ErrorKind::Credential, 0));
+            assert!(error.source().unwrap().to_string().contains("no managed identity here"));
+            assert_eq!(fake.asked.lock().unwrap().len(), asked);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_user_signs_in_by_device_code() {
+    // As the example `sign_in` does it, but by hand: what the emulator answers is the protocol's.
+    let emulator = Emulator::start().await.unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let post = async |path: &str, form: &[(&str, &str)]| {
+        let form: String = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let url = format!("{}/organizations/oauth2/v2.0/{path}", emulator.base_url());
+        let answer = client.post(url).body(form).send().await.unwrap();
+        serde_json::from_slice::<Value>(&answer.bytes().await.unwrap()).unwrap()
+    };
+    let code = post("devicecode", &[("client_id", CLIENT), ("scope", "x")]).await;
+    let code = code["device_code"].as_str().unwrap();
+    let grant = ("grant_type", "urn:ietf:params:oauth:grant-type:device_code");
+    let form = [grant, ("client_id", CLIENT), ("device_code", code)];
+    assert_eq!(post("token", &form).await["error"], "authorization_pending");
+    assert!(post("token", &form).await["refresh_token"].is_string());
+}
