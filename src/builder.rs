@@ -1,6 +1,7 @@
 //! How a client is made: every setting with its default, checked before any I/O.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::retry::RetryPolicy;
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
 /// Headers that are the client's or the connection's own.
-static RESERVED: [HeaderName; 12] = [
+pub(crate) static RESERVED: [HeaderName; 12] = [
     header::AUTHORIZATION,
     header::ACCEPT,
     header::HOST,
@@ -52,7 +53,9 @@ static RESERVED: [HeaderName; 12] = [
 /// # }
 /// ```
 #[must_use]
-pub struct Builder {
+pub struct Builder<P = PartnerCenter> {
+    /// The client that it builds.
+    builds: PhantomData<fn() -> P>,
     credential: Box<dyn Credential>,
     cloud: Cloud,
     base_url: Option<String>,
@@ -69,9 +72,10 @@ pub struct Builder {
     max_body_size: usize,
 }
 
-impl Builder {
+impl<P> Builder<P> {
     pub(crate) fn new(credential: impl Credential + 'static) -> Self {
         Self {
+            builds: PhantomData,
             credential: Box::new(credential),
             cloud: Cloud::GLOBAL,
             base_url: None,
@@ -184,15 +188,7 @@ impl Builder {
         self
     }
 
-    /// Checks the settings and makes the client. Connects to nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`Config`](crate::ErrorKind::Config) if the base URL is not absolute, not https (loopback
-    /// excepted), or carries credentials, a query or a fragment; if a locale, name or header is not
-    /// fit for HTTP, or is the client's own; if the retry budget or the bound on calls in flight
-    /// makes no sense; if the HTTP client cannot be built.
-    pub fn build(self) -> Result<PartnerCenter, Error> {
+    pub(crate) fn build_async(self) -> Result<PartnerCenter, Error> {
         let base_url = self.base_url.as_deref().unwrap_or(self.cloud.base_url());
         let (base_url, on_loopback) = checked_url("the base URL", base_url)?;
         let (_, authority_on_loopback) = checked_url("the authority", self.cloud.authority())?;
@@ -239,7 +235,21 @@ impl Builder {
     }
 }
 
-impl fmt::Debug for Builder {
+impl Builder {
+    /// Checks the settings and makes the client. Connects to nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config) if the base URL is not absolute, not https (loopback
+    /// excepted), or carries credentials, a query or a fragment; if a locale, name or header is not
+    /// fit for HTTP, or is the client's own; if the retry budget or the bound on calls in flight
+    /// makes no sense; if the HTTP client cannot be built.
+    pub fn build(self) -> Result<PartnerCenter, Error> {
+        self.build_async()
+    }
+}
+
+impl<P> fmt::Debug for Builder<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the headers and not an unchecked URL: there may be secrets in them.
         f.debug_struct("Builder")

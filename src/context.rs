@@ -84,6 +84,11 @@ impl RequestContext {
         self.call_timeout.unwrap_or(of_client)
     }
 
+    /// The same with a correlation id: the caller's, or a fresh one.
+    pub(crate) fn correlated(&self) -> Self {
+        self.clone().correlation_id(self.ids().correlation_id)
+    }
+
     /// The ids of one call: the caller's, or fresh ones.
     pub(crate) fn ids(&self) -> CallIds {
         CallIds {

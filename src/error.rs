@@ -17,6 +17,8 @@ use uuid::Uuid;
 
 use crate::context::{CallIds, MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID, header_text};
 use crate::credential::AccessToken;
+use crate::models::BatchUploadDetails;
+use crate::response::Response;
 use crate::retry::retry_after;
 use crate::wire::Answer;
 
@@ -36,7 +38,8 @@ pub enum ErrorKind {
     Service,
     /// The service answered 200 with a body that cannot be read, or is too large.
     Decode,
-    /// Waiting for an upload reached its limit before the upload ended.
+    /// Waiting for an upload reached its limit before the upload ended. Look at
+    /// [`Error::last_answer`], and wait again.
     NotFinished,
 }
 
@@ -72,6 +75,7 @@ struct Inner {
     answer: Option<Answer>,
     retry_after: Option<Duration>,
     fault: Fault,
+    last_answer: Option<Response<BatchUploadDetails>>,
 }
 
 /// What an error body says, whichever of its shapes it has; nothing where it has none.
@@ -154,6 +158,7 @@ impl Error {
             answer: None,
             retry_after: None,
             fault: Fault::default(),
+            last_answer: None,
         }))
     }
 
@@ -271,6 +276,18 @@ impl Error {
         let mut error = Self::new(ErrorKind::Transport, "the call did not end in its time");
         (error.0.transient, error.0.timeout) = (true, true);
         error
+    }
+
+    /// The upload has not ended within the limit of a wait.
+    pub(crate) fn not_finished(last: Option<Response<BatchUploadDetails>>, failed: Option<Self>) -> Self {
+        let mut error = Self::new(ErrorKind::NotFinished, "the upload has not ended within the time to wait for it");
+        (error.0.ids, error.0.attempts) = match (&failed, &last) {
+            (Some(failed), _) => (failed.0.ids, failed.0.attempts),
+            (None, Some(last)) => (Some(last.ids), last.attempts),
+            (None, None) => (None, 0),
+        };
+        (error.0.timeout, error.0.last_answer) = (true, last);
+        error.after(failed)
     }
 
     pub(crate) fn decode(answer: Answer, message: impl Into<Cow<'static, str>>) -> Self {
@@ -396,6 +413,12 @@ impl Error {
         header_text(self.headers()?, &MS_SERVER_ID)
     }
 
+    /// The last status that a wait for an upload got before its limit
+    /// ([`NotFinished`](ErrorKind::NotFinished)).
+    pub fn last_answer(&self) -> Option<&Response<BatchUploadDetails>> {
+        self.0.last_answer.as_ref()
+    }
+
     /// How many requests the call made before it failed; 0 if it failed before the first.
     ///
     /// The ids sent are the same for all of them.
@@ -455,7 +478,7 @@ impl Error {
 const SHOWN: usize = 200;
 
 /// A foreign text on one line, without what could drive a terminal or turn the text around.
-fn on_one_line(text: &str) -> String {
+pub(crate) fn on_one_line(text: &str) -> String {
     let is_printable = |c: char| matches!(c, '"' | '\'' | '\\') || c.escape_debug().len() == 1;
     let line: String = text.chars().map(|c| if is_printable(c) { c } else { ' ' }).collect();
     shortened(line.trim_end().trim_end_matches('.'))

@@ -1,12 +1,16 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "blocking")]
+#[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+pub mod blocking;
 mod builder;
 mod client;
 mod cloud;
 mod context;
 mod credential;
 mod customers;
+mod device_error;
 #[cfg(feature = "emulator")]
 #[cfg_attr(docsrs, doc(cfg(feature = "emulator")))]
 pub mod emulator;
@@ -17,6 +21,8 @@ mod lenient;
 pub mod models;
 mod response;
 mod retry;
+mod uri;
+mod wait;
 mod wire;
 
 pub use builder::Builder;
@@ -30,7 +36,10 @@ pub use credential::{
     AccessToken, AppOnlyCredential, AppUserCredential, Credential, RefreshToken, TokenFuture, TokenRequest,
 };
 pub use customers::{BatchUploadStatus, BatchUploads, Customer, Customers, DeviceBatches};
+pub use device_error::{DeviceError, FailedDevice, UploadSummary};
 pub use error::{Error, ErrorKind};
 pub use models::{BatchTrackingId, CustomerId};
 pub use response::Response;
 pub use retry::RetryPolicy;
+pub use uri::BatchUpload;
+pub use wait::Wait;

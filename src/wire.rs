@@ -6,9 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use memchr::memmem;
 use progenitor_client::{ClientHooks, OperationInfo};
+use serde::de::DeserializeOwned;
+use url::Url;
 
 use crate::credential::AccessToken;
 use crate::generated;
@@ -136,6 +139,22 @@ pub(crate) async fn read(mut response: reqwest::Response, limit: usize) -> (Answ
     let body = if too_large { Bytes::new() } else { Bytes::from(body) };
     let body = body.strip_prefix(b"\xEF\xBB\xBF").map_or(body.clone(), |text| body.slice_ref(text));
     (Answer { status: response.status(), headers: response.headers().clone(), body, too_large }, end)
+}
+
+impl generated::Client {
+    /// Gets a resource that is none of the specification's, the way that its operations go.
+    pub(crate) async fn get_resource<T: DeserializeOwned>(
+        &self,
+        url: Url,
+        headers: HeaderMap,
+    ) -> Result<generated::ResponseValue<T>, generated::Error> {
+        let mut request = reqwest::Request::new(http::Method::GET, url);
+        *request.headers_mut() = headers;
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        self.inner.prepare(&mut request);
+        let response = self.inner.exchange(&self.client, request).await?;
+        generated::ResponseValue::from_response(response).await
+    }
 }
 
 impl ClientHooks<Attempt> for generated::Client {

@@ -2,9 +2,13 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
 mod answers;
+#[cfg(feature = "blocking")]
+mod blocking;
 mod config;
+mod devices;
 mod errors;
 mod faults;
+mod links;
 mod properties;
 mod reliability;
 mod requests;
@@ -13,3 +17,4 @@ mod server;
 mod sign_in;
 mod specification;
 mod stand_in;
+mod waiting;

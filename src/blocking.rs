@@ -1,0 +1,203 @@
+//! The same without async: the handles have the same names and the same results.
+//!
+//! Not for use inside an async runtime: calls fail there with a [`Config`](crate::ErrorKind::Config)
+//! error, also on the threads that a runtime keeps for blocking work. Use the client without
+//! `blocking` there.
+//!
+//! ```
+//! use partner_center_devices::AccessToken;
+//! use partner_center_devices::blocking::PartnerCenter;
+//!
+//! # fn main() -> Result<(), partner_center_devices::Error> {
+//! let partner = PartnerCenter::builder(AccessToken::new("eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9")).build()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ```no_run
+//! # fn run(partner: partner_center_devices::blocking::PartnerCenter) -> Result<(), Box<dyn std::error::Error>> {
+//! let customer = partner.customers().by_id("47021739-3426-40bf-9601-61b4b6d7c793".parse()?);
+//! let batches = customer.device_batches().get()?;
+//! # Ok(())
+//! # }
+//! ```
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+use tokio::runtime::{self, Handle, Runtime};
+
+use crate::builder::Builder;
+use crate::context::RequestContext;
+use crate::credential::Credential;
+use crate::error::Error;
+use crate::models::{BatchTrackingId, BatchUploadDetails, CustomerId, DeviceBatchCollection, Link};
+use crate::response::Response;
+use crate::wait::Wait;
+
+/// A client or handle whose calls block.
+#[derive(Clone, Debug)]
+pub struct Blocking<T> {
+    handle: T,
+    driver: Arc<Driver>,
+}
+
+/// The client: [`crate::PartnerCenter`] without async.
+pub type PartnerCenter = Blocking<crate::PartnerCenter>;
+/// The customers of the partner.
+pub type Customers = Blocking<crate::Customers>;
+/// One customer of the partner.
+pub type Customer = Blocking<crate::Customer>;
+/// The device batches of a customer.
+pub type DeviceBatches = Blocking<crate::DeviceBatches>;
+/// The uploads of device batches of a customer.
+pub type BatchUploads = Blocking<crate::BatchUploads>;
+/// The status of one upload of a device batch.
+pub type BatchUploadStatus = Blocking<crate::BatchUploadStatus>;
+
+impl<T> Blocking<T> {
+    fn to<U>(&self, handle: U) -> Blocking<U> {
+        Blocking { handle, driver: Arc::clone(&self.driver) }
+    }
+}
+
+impl Builder<PartnerCenter> {
+    /// Checks the settings and makes the client. Connects to nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for the client without `blocking`; and if the system gives no runtime.
+    pub fn build(self) -> Result<PartnerCenter, Error> {
+        let driver = runtime::Builder::new_current_thread().enable_all().build();
+        let driver = driver.map_err(|error| Error::config("cannot make a runtime").caused_by(error))?;
+        Ok(Blocking { handle: self.build_async()?, driver: Arc::new(Driver(Some(driver))) })
+    }
+}
+
+impl PartnerCenter {
+    /// Starts a client that signs in with this credential.
+    pub fn builder(credential: impl Credential + 'static) -> Builder<Self> {
+        Builder::new(credential)
+    }
+
+    /// The customers of the partner.
+    pub fn customers(&self) -> Customers {
+        self.to(self.handle.customers())
+    }
+
+    /// The same client with the caller's ids or locale for its calls.
+    pub fn with(&self, context: RequestContext) -> Self {
+        self.to(self.handle.with(context))
+    }
+
+    /// The upload that a `Location` header points to.
+    ///
+    /// # Errors
+    ///
+    /// As for [`crate::PartnerCenter::batch_upload`].
+    pub fn batch_upload(&self, location: impl AsRef<str>) -> Result<BatchUploadStatus, Error> {
+        Ok(self.to(self.handle.batch_upload(location)?))
+    }
+
+    /// Gets what a link points to.
+    ///
+    /// # Errors
+    ///
+    /// As for [`crate::PartnerCenter::follow`].
+    pub fn follow<T: DeserializeOwned>(&self, link: &Link) -> Result<Response<T>, Error> {
+        self.driver.run(self.handle.follow(link))?
+    }
+}
+
+impl Customers {
+    /// One customer, by its Microsoft id (the customer tenant id).
+    pub fn by_id(&self, id: CustomerId) -> Customer {
+        self.to(self.handle.by_id(id))
+    }
+}
+
+impl Customer {
+    /// The device batches of the customer.
+    pub fn device_batches(&self) -> DeviceBatches {
+        self.to(self.handle.device_batches())
+    }
+
+    /// The uploads of device batches of the customer.
+    pub fn batch_upload_status(&self) -> BatchUploads {
+        self.to(self.handle.batch_upload_status())
+    }
+}
+
+impl DeviceBatches {
+    /// Gets the device batches of the customer.
+    ///
+    /// # Errors
+    ///
+    /// See [`ErrorKind`](crate::ErrorKind).
+    pub fn get(&self) -> Result<Response<DeviceBatchCollection>, Error> {
+        self.driver.run(self.handle.get())?
+    }
+}
+
+impl BatchUploads {
+    /// One upload, by the tracking id from the `Location` header that answered it.
+    pub fn by_id(&self, id: BatchTrackingId) -> BatchUploadStatus {
+        self.to(self.handle.by_id(id))
+    }
+}
+
+impl BatchUploadStatus {
+    /// Gets the status of the upload and of each of its devices.
+    ///
+    /// # Errors
+    ///
+    /// See [`ErrorKind`](crate::ErrorKind).
+    pub fn get(&self) -> Result<Response<BatchUploadDetails>, Error> {
+        self.driver.run(self.handle.get())?
+    }
+
+    /// Waits until the upload has ended, and returns its last status.
+    ///
+    /// # Errors
+    ///
+    /// As for [`crate::BatchUploadStatus::wait`].
+    pub fn wait(&self, wait: Wait) -> Result<Response<BatchUploadDetails>, Error> {
+        self.driver.run(self.handle.wait(wait))?
+    }
+
+    /// The answers that differ from the one before, as [`crate::BatchUploadStatus::watch`] has them.
+    pub fn watch(&self, wait: Wait) -> impl Iterator<Item = Result<Response<BatchUploadDetails>, Error>> + use<> {
+        let (driver, mut answers) = (Arc::clone(&self.driver), Some(self.handle.watch(wait)));
+        std::iter::from_fn(move || match driver.run(answers.as_mut()?.next()) {
+            Ok(answer) => answer,
+            Err(error) => {
+                // The iterator ends with an error, as the stream does.
+                answers = None;
+                Some(Err(error))
+            }
+        })
+    }
+}
+
+/// The runtime that drives the calls of a client and its handles.
+#[derive(Debug)]
+struct Driver(Option<Runtime>);
+
+impl Driver {
+    fn run<F: Future>(&self, call: F) -> Result<F::Output, Error> {
+        match &self.0 {
+            Some(runtime) if Handle::try_current().is_err() => Ok(runtime.block_on(call)),
+            _ => Err(Error::config("a blocking call inside an async runtime: use the client without `blocking` there")),
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Dropping a runtime waits for its tasks, which panics inside another.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

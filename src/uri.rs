@@ -1,0 +1,231 @@
+//! The texts by which the service points to its resources: the `Location` of an upload, and links.
+//! They are foreign: nothing of them decides where a token goes.
+
+use std::str::FromStr;
+
+use http::header::{self, HeaderName};
+use http::{HeaderMap, Method};
+use serde::de::DeserializeOwned;
+use url::Url;
+use uuid::Uuid;
+
+use crate::builder::RESERVED;
+use crate::client::PartnerCenter;
+use crate::context::header_value;
+use crate::customers::BatchUploadStatus;
+use crate::error::{Error, on_one_line};
+use crate::models::{BatchTrackingId, CustomerId, Link};
+use crate::response::Response;
+
+/// An upload of a device batch: what the `Location` header says that answered it.
+///
+/// ```
+/// use partner_center_devices::BatchUpload;
+///
+/// # fn main() -> Result<(), partner_center_devices::Error> {
+/// let location = "/customers/47021739-3426-40bf-9601-61b4b6d7c793/batchJobStatus/0127ed8e-ff72-4983-a3d8-e8d8bd378932";
+/// let upload = BatchUpload::from_location(location)?;
+/// assert_eq!(upload.tracking_id().to_string(), "0127ed8e-ff72-4983-a3d8-e8d8bd378932");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BatchUpload {
+    customer_id: CustomerId,
+    tracking_id: BatchTrackingId,
+}
+
+impl BatchUpload {
+    /// Reads a `Location`: relative as documented, with `/v1`, or absolute; in any letter case, with
+    /// or without a slash or a query at its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config) if it is anything else.
+    pub fn from_location(location: impl AsRef<str>) -> Result<Self, Error> {
+        let location = location.as_ref().trim();
+        let path = match Url::parse(location) {
+            Ok(url) if ["http", "https"].contains(&url.scheme()) => url.path().to_owned(),
+            Ok(_) => return Err(no_upload(location)),
+            Err(_) => location.split(['?', '#']).next().unwrap_or_default().to_owned(),
+        };
+        Self::from_path(&path).ok_or_else(|| no_upload(location))
+    }
+
+    fn from_path(path: &str) -> Option<Self> {
+        let path = path.strip_prefix('/').unwrap_or(path);
+        let path = path.strip_suffix('/').unwrap_or(path).to_ascii_lowercase();
+        let segments: Vec<&str> = path.split('/').collect();
+        let ["customers", customer, "batchjobstatus", upload] = *segments.strip_prefix(&["v1"]).unwrap_or(&segments)
+        else {
+            return None;
+        };
+        Some(Self { customer_id: guid(customer)?.into(), tracking_id: guid(upload)?.into() })
+    }
+
+    /// The customer that the upload is for.
+    pub fn customer_id(&self) -> CustomerId {
+        self.customer_id
+    }
+
+    /// The upload.
+    pub fn tracking_id(&self) -> BatchTrackingId {
+        self.tracking_id
+    }
+}
+
+/// Reads a `Location`, as [`BatchUpload::from_location`] does.
+impl FromStr for BatchUpload {
+    type Err = Error;
+
+    fn from_str(location: &str) -> Result<Self, Error> {
+        Self::from_location(location)
+    }
+}
+
+/// A GUID with its hyphens: the other forms that a parser takes are in no path.
+fn guid(text: &str) -> Option<Uuid> {
+    Uuid::parse_str(text).ok().filter(|_| text.len() == uuid::fmt::Hyphenated::LENGTH)
+}
+
+fn no_upload(location: &str) -> Error {
+    let location = on_one_line(location);
+    Error::config(format!(
+        "\"{location}\" is not the location of an upload: /customers/<GUID>/batchJobStatus/<GUID> is expected"
+    ))
+}
+
+impl PartnerCenter {
+    /// The upload that a `Location` header points to. Of the location only the two ids are used:
+    /// calls go to the service of this client.
+    ///
+    /// ```no_run
+    /// # async fn run(partner: partner_center_devices::PartnerCenter, location: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// use partner_center_devices::Wait;
+    ///
+    /// let ended = partner.batch_upload(location)?.wait(Wait::default()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`BatchUpload::from_location`].
+    pub fn batch_upload(&self, location: impl AsRef<str>) -> Result<BatchUploadStatus, Error> {
+        let BatchUpload { customer_id, tracking_id } = BatchUpload::from_location(location)?;
+        Ok(self.customers().by_id(customer_id).batch_upload_status().by_id(tracking_id))
+    }
+
+    /// Gets what a link points to, as a type of your own: the devices of a batch, for example.
+    ///
+    /// The link may be relative, with or without `/v1`, or absolute; spaces and other characters that
+    /// no URL may have are encoded. Its headers are sent, but for those that the client writes itself.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = partner_center_devices::emulator::Emulator::start().await?;
+    /// # let customer = emulator.example_customer();
+    /// # let uri = format!("/customers/{customer}/deviceBatches/Test batch/devices");
+    /// # emulator.add_resource(&uri, serde_json::json!({ "items": [{ "serialNumber": "1" }] }));
+    /// # let partner = emulator.partner();
+    /// #[derive(serde::Deserialize)]
+    /// struct Devices {
+    ///     items: Vec<serde_json::Value>,
+    /// }
+    ///
+    /// let batches = partner.customers().by_id(customer).device_batches().get().await?;
+    /// if let Some(link) = &batches.items[0].devices_link {
+    ///     let devices = partner.follow::<Devices>(link).await?;
+    ///     assert_eq!(devices.items.len(), 1);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "emulator"))]
+    /// # fn main() {}
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config), before any request, if the link is not for `GET`, has no
+    /// URI or headers that HTTP cannot carry, or points to another host or out of the path of the
+    /// service; and those of every call. The answer has to be a JSON object.
+    pub async fn follow<T: DeserializeOwned>(&self, link: &Link) -> Result<Response<T>, Error> {
+        let target = target(&self.shared.base_url, link)?;
+        let headers = headers(link)?;
+        let call = |client: crate::generated::Client| {
+            let (target, headers) = (target.clone(), headers.clone());
+            async move { client.get_resource(target, headers).await }
+        };
+        self.send("follow", call).await
+    }
+}
+
+/// Where a link points to, below the base URL of the service and nowhere else.
+fn target(base_url: &Url, link: &Link) -> Result<Url, Error> {
+    let refused = |why: &str| Err(Error::config(format!("the link is not followed: it {why}")));
+    if link.method.as_deref().is_some_and(|method| !method.trim().eq_ignore_ascii_case(Method::GET.as_str())) {
+        return refused("is not for GET");
+    }
+    let uri = link.uri.as_deref().unwrap_or_default().trim();
+    if uri.is_empty() || uri.chars().any(char::is_control) {
+        return refused("has no URI");
+    }
+    let below_host = match Url::parse(uri) {
+        // From the text and not from what was parsed of it, for that has lost what has to be encoded.
+        Ok(url) if !uri[url.scheme().len()..].starts_with("://") => return refused("has no URI"),
+        Ok(url) if url.origin() == base_url.origin() && url.username().is_empty() && url.password().is_none() => {
+            uri.splitn(4, '/').nth(3).unwrap_or_default()
+        }
+        Err(url::ParseError::RelativeUrlWithoutBase) if !uri.starts_with("//") => uri,
+        _ => return refused("points to another host"),
+    };
+    let (path, query) = below_host.split_once('?').map_or((below_host, None), |(path, query)| (path, Some(query)));
+    let base_path = base_url.path().trim_end_matches('/');
+    let path = format!("/{}", path.trim_start_matches('/'));
+    let path = path.strip_prefix(base_path).filter(|rest| rest.starts_with('/')).unwrap_or(&path);
+    let is_versioned = path.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("/v1/"));
+    let version = if is_versioned { "" } else { "/v1" };
+
+    let mut url = base_url.clone();
+    url.set_path(&format!("{base_path}{version}{}", encoded(path)));
+    url.set_query(query.map(encoded).as_deref());
+    // Dots in a path may have led out of it.
+    let stays = url
+        .path()
+        .strip_prefix(base_path)
+        .is_some_and(|rest| rest.get(..4).is_some_and(|v| v.eq_ignore_ascii_case("/v1/")));
+    if stays { Ok(url) } else { refused("leaves the path of the service") }
+}
+
+/// Encodes what the URL parser would take for something else: names of batches stand in links as
+/// they are, and may have a `#`, a `%` or a backslash.
+fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for (place, c) in text.char_indices() {
+        let is_hex = |byte: &u8| byte.is_ascii_hexdigit();
+        let is_escape = || text.as_bytes().get(place + 1..place + 3).is_some_and(|digits| digits.iter().all(is_hex));
+        match c {
+            '#' => encoded.push_str("%23"),
+            '\\' => encoded.push_str("%5C"),
+            '%' if !is_escape() => encoded.push_str("%25"),
+            _ => encoded.push(c),
+        }
+    }
+    encoded
+}
+
+/// The headers of a link that are not the client's own.
+fn headers(link: &Link) -> Result<HeaderMap, Error> {
+    let mut headers = HeaderMap::new();
+    for pair in &link.headers {
+        let (Some(key), value) = (&pair.key, pair.value.as_deref().unwrap_or_default()) else { continue };
+        let name =
+            HeaderName::try_from(key).map_err(|_| Error::config("the link has a header with a name that is none"))?;
+        if !RESERVED.contains(&name) && name != header::ACCEPT_ENCODING {
+            headers.append(name, header_value("a header of the link", value)?);
+        }
+    }
+    Ok(headers)
+}

@@ -1,0 +1,102 @@
+//! The client without async: the same names and results, from threads that have no runtime.
+
+use std::time::Duration;
+
+use partner_center_devices::blocking::PartnerCenter;
+use partner_center_devices::emulator::{Emulator, Upload};
+use partner_center_devices::models::{BatchUploadDetails, UploadStatus};
+use partner_center_devices::{AccessToken, ErrorKind, RequestContext, Wait};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+/// An emulator in a runtime of its own, beside the test's thread.
+fn start() -> (Runtime, Emulator) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let emulator = runtime.block_on(Emulator::start()).unwrap();
+    (runtime, emulator)
+}
+
+fn partner(emulator: &Emulator) -> PartnerCenter {
+    PartnerCenter::builder(AccessToken::new("any-token")).base_url(emulator.base_url()).build().unwrap()
+}
+
+fn at_once() -> Wait {
+    Wait::default().first_after(Duration::ZERO).intervals(Duration::ZERO..=Duration::ZERO)
+}
+
+#[test]
+fn both_operations_and_links_answer_as_without_blocking() {
+    let (_runtime, emulator) = start();
+    let partner = partner(&emulator);
+    let customer = partner.customers().by_id(emulator.example_customer());
+    let batches = customer.device_batches().get().unwrap();
+    assert_eq!(batches.items[0].id.as_deref(), Some("Test batch"));
+    let upload = customer.batch_upload_status().by_id(emulator.example_upload());
+    assert_eq!(upload.get().unwrap().devices_status.len(), 1);
+
+    let link = batches.items[0].devices_link.clone().unwrap();
+    emulator.add_resource(link.uri.as_deref().unwrap(), json!({ "totalCount": 5 }));
+    assert_eq!(partner.follow::<Value>(&link).unwrap()["totalCount"], 5);
+
+    let id = Uuid::new_v4();
+    let answer = partner.with(RequestContext::new().correlation_id(id));
+    let answer = answer.customers().by_id(emulator.example_customer()).device_batches().get().unwrap();
+    assert_eq!(answer.correlation_id(), id);
+
+    let unknown = partner.customers().by_id(Uuid::new_v4().into()).device_batches().get();
+    assert!(unknown.unwrap_err().is_not_found());
+}
+
+#[test]
+fn waiting_and_watching_block_until_the_upload_ends() {
+    let (_runtime, emulator) = start();
+    let mut details = BatchUploadDetails::default();
+    details.status = Some(UploadStatus::Finished);
+    let id = Uuid::new_v4().into();
+    let script = || Upload::new(details.clone()).queued_reads(2).processing_reads(2);
+    let customer = emulator.example_customer();
+    emulator.add_upload(customer, id, script());
+    let location = format!("/customers/{customer}/batchJobStatus/{id}");
+    let upload = partner(&emulator).batch_upload(location).unwrap();
+    assert!(upload.wait(at_once()).unwrap().is_complete());
+
+    emulator.add_upload(customer, id, script());
+    let seen: Vec<_> = upload.watch(at_once()).map(|answer| answer.unwrap().status.clone().unwrap()).collect();
+    assert_eq!(seen, [UploadStatus::Queued, UploadStatus::Processing, UploadStatus::Finished]);
+}
+
+#[test]
+fn threads_share_a_client() {
+    let (_runtime, emulator) = start();
+    let partner = partner(&emulator);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            let customer = partner.customers().by_id(emulator.example_customer());
+            scope.spawn(move || (0..5).for_each(|_| drop(customer.device_batches().get().unwrap())));
+        }
+    });
+    assert_eq!(emulator.requests().len(), 40);
+}
+
+#[tokio::test]
+async fn inside_a_runtime_a_call_is_an_error_and_no_panic() {
+    let emulator = Emulator::start().await.unwrap();
+    let partner = partner(&emulator);
+    let customer = partner.customers().by_id(emulator.example_customer());
+    let upload = customer.batch_upload_status().by_id(emulator.example_upload());
+    let errors = [
+        customer.device_batches().get().unwrap_err(),
+        upload.get().unwrap_err(),
+        upload.wait(at_once()).unwrap_err(),
+        upload.watch(at_once()).next().unwrap().unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("inside an async runtime"), "{error}");
+    }
+    assert_eq!(upload.watch(at_once()).count(), 1, "the iterator ends with its error");
+    assert!(emulator.requests().is_empty());
+    // Nor is dropping the last handle a panic.
+    drop((partner, customer, upload));
+}

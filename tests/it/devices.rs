@@ -1,0 +1,162 @@
+//! What went wrong with devices, from answers that were read over the wire.
+
+use partner_center_devices::DeviceError;
+use partner_center_devices::models::{BatchUploadDetails, UploadStatus};
+use serde_json::{Value, json};
+
+use crate::server::{Server, documented};
+
+async fn read(body: Value) -> BatchUploadDetails {
+    Server::with_body(body.to_string()).await.upload().get().await.unwrap().into_inner()
+}
+
+async fn of_devices(devices: Value) -> BatchUploadDetails {
+    read(json!({ "status": "finished", "devicesStatus": devices })).await
+}
+
+#[tokio::test]
+async fn the_documented_upload_is_complete_and_did_not_succeed() {
+    let upload = Server::answering(documented("batch_upload_status.http")).await.upload().get().await.unwrap();
+    assert!(upload.is_complete() && !upload.succeeded());
+    let failed: Vec<_> = upload.failed_devices().collect();
+    let [failed] = &failed[..] else { panic!("{failed:?}") };
+    assert_eq!((failed.position(), failed.serial_number.as_deref()), (1, Some("1234567890")));
+    assert_eq!((failed.error().code(), failed.error().name()), ("808", "ZtdDeviceAssignedToOtherTenant"));
+    assert_eq!(
+        failed.to_string(),
+        "device with serial number 1234567890: 808 ZtdDeviceAssignedToOtherTenant: the device is registered to \
+         another tenant; have it deregistered there, also from Microsoft Store for Business, then upload it again"
+    );
+    assert_eq!(
+        upload.summary().to_string(),
+        "1 devices: 1 finished_with_errors; errors: 1 × 808 ZtdDeviceAssignedToOtherTenant"
+    );
+}
+
+#[tokio::test]
+async fn an_upload_succeeded_only_when_every_device_did() {
+    for (status, devices, succeeded) in [
+        ("finished", json!([{ "status": "finished" }, { "status": "finished" }]), true),
+        ("finished", json!([{ "status": "finished" }, { "status": "finished_with_errors" }]), false),
+        ("finished", json!([{ "status": "finished", "errorCode": "808" }]), false),
+        ("finished", json!([{ "status": "finished", "errorCode": 0, "errorDescription": "" }]), true),
+        ("finished", json!([{ "status": "in-progress" }]), false),
+        ("finished", json!([{}]), false),
+        ("finished", json!(null), true),
+        ("finished_with_errors", json!([{ "status": "finished" }]), false),
+        ("processing", json!([{ "status": "finished" }]), false),
+        ("paused", json!([]), false),
+    ] {
+        let upload = read(json!({ "status": status, "devicesStatus": devices })).await;
+        assert_eq!(upload.succeeded(), succeeded, "{status} {devices}");
+        assert_eq!(upload.is_complete(), status.starts_with("finished"), "{status}");
+    }
+    assert!(!BatchUploadDetails::default().is_complete());
+}
+
+#[tokio::test]
+async fn a_summary_counts_each_status_and_each_error() {
+    let upload = of_devices(json!([
+        { "status": "finished" },
+        { "status": "finished_with_errors", "errorCode": "806" },
+        { "status": "paused" },
+        { "status": "finished_with_errors", "errorCode": 808, "errorDescription": "ZtdDeviceAssignedToOtherTenant" },
+        { "status": "finished" },
+        { "status": "finished_with_errors", "errorCode": "808", "errorDescription": "ZtdDeviceAssignedToOtherTenant" },
+        {},
+    ]))
+    .await;
+    let summary = upload.summary();
+    assert_eq!((summary.devices, summary.failed), (7, 3));
+    let statuses = [
+        (UploadStatus::Finished, 2),
+        (UploadStatus::FinishedWithErrors, 3),
+        (UploadStatus::Other("paused".to_owned()), 1),
+        (UploadStatus::Unknown, 1),
+    ];
+    assert_eq!(summary.by_status, statuses);
+    let errors: Vec<_> = summary.by_error.iter().map(|(error, count)| (error.code(), *count)).collect();
+    assert_eq!(errors, [("806", 1), ("808", 2)]);
+    assert_eq!(
+        summary.to_string(),
+        "7 devices: 2 finished, 3 finished_with_errors, 1 paused, 1 unknown; \
+         errors: 1 × 806 ZtdDeviceAlreadyAssigned, 2 × 808 ZtdDeviceAssignedToOtherTenant"
+    );
+}
+
+#[test]
+fn every_documented_code_has_its_name_a_meaning_and_a_remedy() {
+    let table = [
+        (640, "StorageError"),
+        (801, "InvalidZtdRequestBody"),
+        (802, "InvalidZtdHardwareHash"),
+        (803, "MissingZtdSerialNumberAndProductKey"),
+        (806, "ZtdDeviceAlreadyAssigned"),
+        (807, "ZtdDeviceIsNotRegistered"),
+        (808, "ZtdDeviceAssignedToOtherTenant"),
+        (809, "ZtdProfileIsNotRegistered"),
+        (810, "ZtdProfileAssignedToOtherTenant"),
+        (811, "ZtdDeviceRegisteredByOtherTenant"),
+        (812, "ZtdDeviceNotFound"),
+        (813, "ZtdDeviceIsNotUnique"),
+        (814, "ZtdDeviceAlreadyAadRegistered"),
+    ];
+    for (code, name) in table {
+        let error = DeviceError::new(code.to_string(), "");
+        assert_eq!(error.name(), name);
+        assert!(error.meaning().is_some() && error.remedy().is_some(), "{code}");
+        assert_eq!(error.is_retryable(), code == 640, "{code}");
+        assert_eq!(error.is_harmless(), code == 806, "{code}");
+        assert!(error.to_string().starts_with(&format!("{code} {name}: ")), "{error}");
+        // By name where there is no number, in any letter case.
+        assert_eq!(DeviceError::new("", name.to_lowercase()).name(), name);
+    }
+    let duplicated = DeviceError::new("", "ZtdDeviceDuplicated");
+    assert!(duplicated.meaning().is_some());
+    assert!(duplicated.to_string().starts_with("ZtdDeviceDuplicated: "));
+}
+
+#[test]
+fn a_code_is_matched_by_number_first_and_kept_as_it_came() {
+    let error = DeviceError::new(" 808 ", "ZtdDeviceAlreadyAssigned");
+    assert_eq!((error.name(), error.is_harmless()), ("ZtdDeviceAssignedToOtherTenant", false));
+    assert_eq!((error.code(), error.description()), (" 808 ", "ZtdDeviceAlreadyAssigned"));
+    let other_page = DeviceError::new("", "ZtdDeviceAssignedToAnotherTenant");
+    assert_eq!(other_page.name(), "ZtdDeviceAssignedToOtherTenant");
+    assert_eq!(DeviceError::new("899", "ZtdDeviceNotFound").name(), "ZtdDeviceNotFound");
+}
+
+#[test]
+fn an_unknown_code_keeps_its_number_and_text() {
+    for (code, description, shown) in [
+        ("899", "SomethingNew", "899 SomethingNew"),
+        ("899", "", "error 899"),
+        ("", "SomethingNew", "SomethingNew"),
+        ("", "", "failed without a reason"),
+        ("0x80070005", "Access\r\n\u{1b}[31mdenied", "0x80070005 Access   [31mdenied"),
+    ] {
+        let error = DeviceError::new(code, description);
+        assert_eq!((error.code(), error.description(), error.meaning()), (code, description, None));
+        assert!(!error.is_retryable() && !error.is_harmless());
+        assert_eq!(error.to_string(), shown);
+    }
+}
+
+#[tokio::test]
+async fn a_device_is_named_by_what_it_has() {
+    let upload = of_devices(json!([
+        { "status": "finished" },
+        { "errorCode": "899", "serialNumber": "SN-1", "productKey": "PK-1" },
+        { "errorCode": "899", "productKey": "PK-1", "deviceId": "ID-1" },
+        { "errorCode": "899", "deviceId": "ID-1" },
+        { "errorCode": "899", "errorDescription": "x".repeat(5000), "serialNumber": "S\nN" },
+        { "status": "finished_with_errors" },
+    ]))
+    .await;
+    let lines: Vec<_> = upload.failed_devices().map(|failed| failed.to_string()).collect();
+    assert_eq!(lines[0], "device with serial number SN-1: error 899");
+    assert_eq!(lines[1], "device with product key PK-1: error 899");
+    assert_eq!(lines[2], "device with id ID-1: error 899");
+    assert!(lines[3].starts_with("device with serial number S N: 899 xxx") && lines[3].len() < 500);
+    assert_eq!(lines[4], "device 6 of the upload: failed without a reason");
+}

@@ -1,0 +1,186 @@
+//! Waiting for an upload, against the emulator's scripted uploads, without delays.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt};
+use http::StatusCode;
+use partner_center_devices::emulator::{Emulator, Upload};
+use partner_center_devices::models::{BatchUploadDetails, DeviceUploadDetails, UploadStatus};
+use partner_center_devices::{
+    BatchTrackingId, BatchUploadStatus, CustomerId, ErrorKind, PartnerCenter, RequestContext, RetryPolicy, Wait,
+};
+use uuid::Uuid;
+
+use crate::server::{Reply, Server, answer, upload};
+
+const ZERO: Duration = Duration::ZERO;
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// As fast as it goes.
+fn at_once() -> Wait {
+    Wait::default().first_after(ZERO).intervals(ZERO..=ZERO)
+}
+
+fn details(status: UploadStatus) -> BatchUploadDetails {
+    let mut device = DeviceUploadDetails::default();
+    device.serial_number = Some("1".to_owned());
+    device.status = Some(status.clone());
+    let mut details = BatchUploadDetails::default();
+    details.status = Some(status);
+    details.devices_status = vec![device; 4];
+    details
+}
+
+fn add(emulator: &Emulator, partner: &PartnerCenter, script: Upload) -> BatchUploadStatus {
+    let (customer, id) = (CustomerId::from(Uuid::new_v4()), BatchTrackingId::from(Uuid::new_v4()));
+    emulator.add_upload(customer, id, script);
+    partner.customers().by_id(customer).batch_upload_status().by_id(id)
+}
+
+fn status(text: &str) -> Reply {
+    Reply::Send(answer("200 OK", &[], format!(r#"{{"status":"{text}"}}"#)))
+}
+
+#[tokio::test]
+async fn both_ends_of_an_upload_are_ok() {
+    let emulator = Emulator::start().await.unwrap();
+    for end in [UploadStatus::Finished, UploadStatus::FinishedWithErrors] {
+        let script = Upload::new(details(end.clone())).queued_reads(2).processing_reads(3);
+        let before = emulator.requests().len();
+        let ended = add(&emulator, &emulator.partner(), script).wait(at_once()).await.unwrap();
+        assert_eq!(ended.into_inner(), details(end));
+        assert_eq!(emulator.requests().len() - before, 6);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_status_is_no_end() {
+    let texts = ["unknown", "paused_by_operator", "in-progress", "", "FINISHED"];
+    let server = Server::new(texts.map(status)).await;
+    let ended = server.upload().wait(at_once()).await.unwrap();
+    assert_eq!(ended.status, Some(UploadStatus::Finished));
+    assert_eq!(server.requests().len(), 5);
+}
+
+#[tokio::test]
+async fn a_wait_has_one_correlation_id_and_fresh_request_ids() {
+    let chosen = Uuid::new_v4();
+    for context in [RequestContext::new(), RequestContext::new().correlation_id(chosen)] {
+        let server = Server::new(["queued", "processing", "finished"].map(status)).await;
+        let ended = upload(&server.partner().with(context)).wait(at_once()).await.unwrap();
+        for request in 0..3 {
+            assert_eq!(server.sent(request, "MS-CorrelationId"), Some(ended.correlation_id().to_string()));
+        }
+        assert_ne!(server.sent(0, "MS-RequestId"), server.sent(1, "MS-RequestId"));
+        assert_ne!(server.sent(1, "MS-RequestId"), server.sent(2, "MS-RequestId"));
+    }
+    let server = Server::new([status("finished")]).await;
+    let ended = upload(&server.partner().with(RequestContext::new().correlation_id(chosen))).wait(at_once()).await;
+    assert_eq!(ended.unwrap().correlation_id(), chosen);
+}
+
+#[tokio::test]
+async fn watching_gives_only_what_changed_and_ends_with_the_end() {
+    let texts = ["queued", "queued", "processing", "processing", "processing", "finished", "queued"];
+    let server = Server::new(texts.map(status)).await;
+    let answers: Vec<_> = server.upload().watch(at_once()).try_collect().await.unwrap();
+    let seen: Vec<_> = answers.iter().map(|answer| answer.status.clone().unwrap().to_string()).collect();
+    assert_eq!(seen, ["queued", "processing", "finished"]);
+    assert_eq!(server.requests().len(), 6, "nothing is asked after the end");
+}
+
+#[tokio::test]
+async fn watching_tells_of_single_devices() {
+    let emulator = Emulator::start().await.unwrap();
+    let script = Upload::new(details(UploadStatus::Finished)).processing_reads(4);
+    let watch = add(&emulator, &emulator.partner(), script).watch(at_once());
+    let done: Vec<_> = watch
+        .map_ok(|answer| answer.devices_status.iter().filter(|d| d.status == Some(UploadStatus::Finished)).count())
+        .try_collect()
+        .await
+        .unwrap();
+    assert_eq!(done, [0, 1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn past_its_limit_a_wait_fails_with_the_last_answer() {
+    let server = Server::new(["queued", "processing"].map(status)).await;
+    let wait = at_once().intervals(ZERO..=HOUR).intervals(HOUR..=HOUR).at_most(Duration::from_secs(60));
+    let error = server.upload().wait(wait).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFinished);
+    assert!(error.is_timeout() && !error.is_retryable());
+    let last = error.last_answer().unwrap();
+    assert_eq!(last.status, Some(UploadStatus::Queued));
+    assert_eq!(error.correlation_id(), Some(last.correlation_id()));
+    assert_eq!(server.requests().len(), 1, "an interval that outlasts the limit is not begun");
+
+    // However short the limit, the upload is asked for once.
+    let server = Server::new([status("processing")]).await;
+    let error = server.upload().wait(Wait::default().at_most(ZERO)).await.unwrap_err();
+    assert_eq!(error.last_answer().unwrap().status, Some(UploadStatus::Processing));
+}
+
+#[tokio::test]
+async fn a_request_of_a_wait_does_not_outlast_its_limit() {
+    let server = Server::new([status("queued"), Reply::Send(Vec::new())]).await;
+    let error = server.upload().wait(at_once().at_most(Duration::from_millis(200))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFinished);
+    assert_eq!(error.last_answer().unwrap().status, Some(UploadStatus::Queued));
+    assert!(error.source().unwrap().to_string().contains("in time"), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_may_pass_does_not_end_a_wait() {
+    let busy = || Reply::Send(answer("503 Busy", &[], ""));
+    let server = Server::new([busy(), status("queued"), busy(), Reply::SendAndClose(vec![]), status("finished")]).await;
+    let ended = server.upload().wait(at_once()).await.unwrap();
+    assert_eq!(ended.status, Some(UploadStatus::Finished));
+}
+
+#[tokio::test]
+async fn what_cannot_pass_ends_a_wait_at_once() {
+    let emulator = Emulator::start().await.unwrap();
+    let upload = add(&emulator, &emulator.partner(), Upload::new(details(UploadStatus::Finished)).queued_reads(1));
+    let mut watch = upload.watch(at_once());
+    watch.next().await.unwrap().unwrap();
+    emulator.fail_next(1, StatusCode::FORBIDDEN);
+    assert_eq!(watch.next().await.unwrap().unwrap_err().status(), Some(StatusCode::FORBIDDEN));
+    assert!(watch.next().await.is_none(), "a stream ends with its error");
+}
+
+#[tokio::test]
+async fn a_throttle_is_waited_out_or_ends_the_wait_with_its_value() {
+    let throttled = |seconds: &str| Reply::Send(answer("429 Too Many Requests", &[("Retry-After", seconds)], ""));
+    // Longer than a single call would wait, within the limit of the wait: waited out, not failed.
+    let server = Server::new([throttled("1"), status("finished")]).await;
+    let policy = RetryPolicy::default().longest_retry_after(ZERO);
+    let partner = server.builder().retry_policy(policy).build().unwrap();
+    let ended = upload(&partner).wait(at_once()).await.unwrap();
+    assert_eq!((ended.attempts(), server.requests().len()), (1, 2));
+
+    let server = Server::new([status("queued"), throttled("300")]).await;
+    let error = server.upload().wait(at_once().at_most(Duration::from_secs(200))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFinished);
+    assert!(error.last_answer().is_some());
+    assert!(error.source().unwrap().to_string().contains("retry after 300 s"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_dropped_wait_sends_nothing_more() {
+    let server = Server::new([status("queued"), status("finished")]).await;
+    let mut watch = server.upload().watch(at_once());
+    watch.next().await.unwrap().unwrap();
+    drop(watch);
+    assert_eq!(server.upload().get().await.unwrap().status, Some(UploadStatus::Finished));
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn waits_can_be_spawned() {
+    let emulator = Emulator::start().await.unwrap();
+    let upload = add(&emulator, &emulator.partner(), Upload::new(details(UploadStatus::Finished)).queued_reads(1));
+    let watching = tokio::spawn(upload.watch(at_once()).count());
+    tokio::spawn(async move { upload.wait(at_once()).await }).await.unwrap().unwrap();
+    watching.await.unwrap();
+}
