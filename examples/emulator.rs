@@ -1,5 +1,4 @@
 //! Runs the stand-in service alone, for other languages and for curl.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod common;
 
@@ -18,16 +17,18 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    common::end(run(Args::parse()).await)
+    common::end(run(common::parse()).await)
 }
 
 async fn run(args: Args) -> common::Result<()> {
     let emulator =
         Emulator::start_on(args.port).await.map_err(|error| format!("cannot listen on port {}: {error}", args.port))?;
     let (customer, upload) = (emulator.example_customer(), emulator.example_upload());
-    println!("the stand-in service listens at {}; try", emulator.base_url());
+    common::say(format_args!("the stand-in service listens at {}; try", emulator.base_url()))?;
     for path in [format!("batchJobStatus/{upload}"), "deviceBatches".to_owned()] {
-        println!("  curl -H 'Authorization: Bearer any' {}/v1/customers/{customer}/{path}", emulator.base_url());
+        let url = format!("{}/v1/customers/{customer}/{path}", emulator.base_url());
+        common::say(format_args!("  curl -H 'Authorization: Bearer any' {url}"))?;
     }
+    common::say(format_args!("it signs in at {}/<tenant>/oauth2/v2.0/token", emulator.base_url()))?;
     std::future::pending().await
 }

@@ -1,12 +1,11 @@
 //! Gets the status of a device batch upload, as Microsoft's sample `GetBatchUploadStatus` does.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod common;
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{ServiceArgs, id_or, or_dash, table, time};
+use common::{ServiceArgs, id_or, or_dash, picture, say, table, time};
 use partner_center_devices::emulator::Emulator;
 use partner_center_devices::{BatchTrackingId, CustomerId};
 
@@ -26,7 +25,7 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    common::end(run(Args::parse()).await)
+    common::end(run(common::parse()).await)
 }
 
 async fn run(args: Args) -> common::Result<()> {
@@ -38,11 +37,11 @@ async fn run(args: Args) -> common::Result<()> {
     let customer = service.partner.customers().by_id(customer);
     let upload = customer.batch_upload_status().by_id(tracking).get().await?;
 
-    println!("batch      {}", or_dash(&upload.batch_tracking_id));
-    println!("status     {}", or_dash(&upload.status));
-    println!("started    {}", time(upload.started_time));
-    println!("completed  {}", time(upload.completed_time));
-    println!("devices    {}", upload.devices_status.len());
+    say(format_args!("batch      {}", or_dash(&upload.batch_tracking_id)))?;
+    say(format_args!("status     {}", or_dash(&upload.status)))?;
+    say(format_args!("started    {}", time(upload.started_time)))?;
+    say(format_args!("completed  {}", time(upload.completed_time)))?;
+    say(format_args!("devices    {}", picture(&upload.summary())))?;
     let mut devices = table(&["serial number", "product key", "status", "error code", "error description"]);
     for device in &upload.devices_status {
         devices.add_row([
@@ -53,6 +52,9 @@ async fn run(args: Args) -> common::Result<()> {
             or_dash(&device.error_description),
         ]);
     }
-    println!("{devices}");
+    say(devices)?;
+    for failed in upload.failed_devices() {
+        say(failed)?;
+    }
     Ok(())
 }

@@ -1,12 +1,11 @@
 //! Gets the device batches of a customer, as Microsoft's sample `GetDevicesBatches` does.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod common;
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{ServiceArgs, id_or, or_dash, table, time};
+use common::{ServiceArgs, id_or, or_dash, say, table, time};
 use partner_center_devices::CustomerId;
 use partner_center_devices::emulator::Emulator;
 
@@ -23,7 +22,7 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    common::end(run(Args::parse()).await)
+    common::end(run(common::parse()).await)
 }
 
 async fn run(args: Args) -> common::Result<()> {
@@ -33,7 +32,7 @@ async fn run(args: Args) -> common::Result<()> {
 
     let list = service.partner.customers().by_id(customer).device_batches().get().await?;
 
-    println!("batches  {}", or_dash(&list.total_count));
+    say(format_args!("batches  {}", or_dash(&list.total_count)))?;
     let mut batches = table(&["batch", "status", "created", "created by", "devices"]);
     for batch in &list.items {
         batches.add_row([
@@ -44,6 +43,5 @@ async fn run(args: Args) -> common::Result<()> {
             or_dash(&batch.devices_count),
         ]);
     }
-    println!("{batches}");
-    Ok(())
+    say(batches)
 }

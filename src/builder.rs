@@ -174,7 +174,7 @@ impl<P> Builder<P> {
     }
 
     /// How many requests of the client may be in flight at once: no bound by default. Further calls
-    /// wait for a place, within their time.
+    /// wait for a place, within their time. A few connections more than that can be open for a moment.
     pub fn max_in_flight(mut self, requests: usize) -> Self {
         self.max_in_flight = Some(requests);
         self

@@ -233,8 +233,8 @@ impl fmt::Display for FailedDevice<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let DeviceUploadDetails { serial_number, product_key, device_id, .. } = self.device;
         let ids = [("serial number", serial_number), ("product key", product_key), ("id", device_id)];
-        let named = ids.iter().find_map(|(what, id)| Some((what, id.as_deref()?.trim()).to_owned()));
-        match named.filter(|(_, id)| !id.is_empty()) {
+        let trimmed = ids.iter().filter_map(|(what, id)| Some((what, id.as_deref()?.trim())));
+        match { trimmed }.find(|(_, id)| !id.is_empty()) {
             Some((what, id)) => write!(f, "device with {what} {}", crate::error::on_one_line(id))?,
             None => write!(f, "device {} of the upload", self.position)?,
         }
@@ -259,7 +259,7 @@ pub struct UploadSummary {
 
 impl fmt::Display for UploadSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} devices", self.devices)?;
+        write!(f, "{} {}", self.devices, if self.devices == 1 { "device" } else { "devices" })?;
         for (n, (status, count)) in self.by_status.iter().enumerate() {
             let status = crate::error::on_one_line(status.as_str());
             write!(f, "{} {count} {status}", if n == 0 { ":" } else { "," })?;

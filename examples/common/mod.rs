@@ -1,28 +1,63 @@
-//! What the examples share: where to call, with which token, and how to show what came back.
+//! What the examples share: where to call, as whom, and how to show what came back.
 #![allow(dead_code, unreachable_pub)]
 
 use std::error::Error;
 use std::fmt::Display;
-use std::process::ExitCode;
+use std::io::{self, IsTerminal, Write};
+use std::process::{self, ExitCode};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use clap::Parser;
+use clap::error::ErrorKind;
 use comfy_table::{Table, presets};
 use partner_center_devices::emulator::Emulator;
-use partner_center_devices::{AccessToken, PartnerCenter};
+use partner_center_devices::models::{BatchUploadDetails, DeviceUploadDetails, UploadStatus};
+use partner_center_devices::{
+    AccessToken, AppOnlyCredential, AppUserCredential, Cloud, Credential, PartnerCenter, UploadSummary,
+};
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// What `--help` says about the environment.
 pub const ENVIRONMENT: &str = "\
 Environment:
-  PARTNER_CENTER_TOKEN  An access token for the Partner Center API. Without it (and without --base-url)
-                        the example starts the stand-in service on loopback and asks that.";
+  PARTNER_CENTER_TOKEN          An access token that was got elsewhere. If it is set, the others are not read
+  PARTNER_CENTER_TENANT_ID      The partner's tenant: its GUID or a domain of it
+  PARTNER_CENTER_CLIENT_ID      The application that is registered there
+  PARTNER_CENTER_CLIENT_SECRET  One of its client secrets. With these three: app-only
+  PARTNER_CENTER_REFRESH_TOKEN  A user's refresh token, from the example sign_in. With it: app+user; a public
+                                client has no secret. The token that replaces it is not kept
+  NO_COLOR                      If it is set, there are no colours
+
+Without any of them (and without --base-url) the stand-in service is started on loopback and asked.";
 
 #[derive(clap::Args)]
 pub struct ServiceArgs {
-    /// Where the service is, if not at Microsoft: a gateway, or the stand-in service
+    /// Where the service is, if not where its cloud has it: a gateway, or the stand-in service
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
+    #[command(flatten)]
+    pub cloud: CloudArgs,
+}
+
+#[derive(clap::Args)]
+pub struct CloudArgs {
+    /// The partner's cloud: global, china or us-government
+    #[arg(long, value_name = "NAME", default_value = "global")]
+    cloud: Cloud,
+    /// Where to sign in, if not where the cloud does
+    #[arg(long, value_name = "URL")]
+    pub authority: Option<String>,
+}
+
+impl CloudArgs {
+    pub fn cloud(&self) -> Result<Cloud> {
+        Ok(match &self.authority {
+            Some(authority) => Cloud::custom(self.cloud.base_url(), authority)?,
+            None => self.cloud.clone(),
+        })
+    }
 }
 
 /// The service to call; the stand-in lives as long as this.
@@ -33,27 +68,55 @@ pub struct Service {
 
 impl ServiceArgs {
     pub async fn connect(&self) -> Result<Service> {
-        let token = match std::env::var("PARTNER_CENTER_TOKEN") {
-            Ok(token) => Some(token),
-            Err(std::env::VarError::NotPresent) => None,
-            Err(_) => return Err("PARTNER_CENTER_TOKEN is not text".into()),
-        };
-        let partner = match (token, &self.base_url) {
-            (None, None) => {
+        let credential = match (credential()?, &self.base_url) {
+            (Some(credential), _) => credential,
+            (None, None) if self.cloud.authority.is_none() => {
                 let stand_in = Emulator::start().await?;
-                eprintln!("PARTNER_CENTER_TOKEN is not set: asking the stand-in service at {}", stand_in.base_url());
+                tell(format!("no credentials are set: asking the stand-in service at {}", stand_in.base_url()));
                 return Ok(Service { partner: stand_in.partner(), stand_in: Some(stand_in) });
             }
             // A stand-in that runs elsewhere takes any token; no other http address is accepted.
-            (None, Some(url)) if url.starts_with("http://") => {
-                PartnerCenter::builder(AccessToken::new("stand-in")).base_url(url)
-            }
-            (None, Some(_)) => return Err("PARTNER_CENTER_TOKEN is not set".into()),
-            (Some(token), Some(url)) => PartnerCenter::builder(AccessToken::new(token)).base_url(url),
-            (Some(token), None) => PartnerCenter::builder(AccessToken::new(token)),
+            (None, Some(url)) if url.to_ascii_lowercase().starts_with("http://") => Box::new(AccessToken::new("any")),
+            (None, _) => return Err("no credentials are set; --help names the variables".into()),
         };
-        Ok(Service { partner: partner.application_name("partner-center-devices examples").build()?, stand_in: None })
+        let mut builder = PartnerCenter::builder(credential).cloud(self.cloud.cloud()?);
+        if let Some(url) = &self.base_url {
+            builder = builder.base_url(url);
+        }
+        Ok(Service { partner: builder.application_name("partner-center-devices examples").build()?, stand_in: None })
     }
+}
+
+/// A variable of the environment; empty is the same as not set.
+pub fn variable(name: &str) -> Result<Option<String>> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.trim().is_empty())),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(_) => Err(format!("{name} is not text").into()),
+    }
+}
+
+fn credential() -> Result<Option<Box<dyn Credential>>> {
+    if let Some(token) = variable("PARTNER_CENTER_TOKEN")? {
+        return Ok(Some(Box::new(AccessToken::new(token))));
+    }
+    let tenant = variable("PARTNER_CENTER_TENANT_ID")?;
+    let client_id = variable("PARTNER_CENTER_CLIENT_ID")?;
+    let secret = variable("PARTNER_CENTER_CLIENT_SECRET")?;
+    let refresh_token = variable("PARTNER_CENTER_REFRESH_TOKEN")?;
+    if [&tenant, &client_id, &secret, &refresh_token].iter().all(|value| value.is_none()) {
+        return Ok(None);
+    }
+    let tenant = tenant.ok_or("PARTNER_CENTER_TENANT_ID is not set")?;
+    let client_id = client_id.ok_or("PARTNER_CENTER_CLIENT_ID is not set")?;
+    Ok(Some(match (secret, refresh_token) {
+        (Some(secret), Some(token)) => Box::new(AppUserCredential::new(tenant, client_id, secret, token)?),
+        (None, Some(token)) => Box::new(AppUserCredential::public_client(tenant, client_id, token)?),
+        (Some(secret), None) => Box::new(AppOnlyCredential::new(tenant, client_id, secret)?),
+        (None, None) => {
+            return Err("neither PARTNER_CENTER_CLIENT_SECRET nor PARTNER_CENTER_REFRESH_TOKEN is set".into());
+        }
+    }))
 }
 
 /// The id that was given; the stand-in has one of its own.
@@ -61,17 +124,68 @@ pub fn id_or<T>(given: Option<T>, of_stand_in: Option<T>, option: &str) -> Resul
     given.or(of_stand_in).ok_or_else(|| format!("{option} <GUID> is needed to call a real service").into())
 }
 
+/// Reads the command line; ends the program with one line if it cannot.
+pub fn parse<A: Parser>() -> A {
+    let error = match A::try_parse() {
+        Ok(args) => return args,
+        Err(error) => error,
+    };
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let _ = error.print();
+        process::exit(0);
+    }
+    let text = error.render().to_string();
+    let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    tell(lines.join(" "));
+    process::exit(2);
+}
+
 /// Ends the program: on an error with one line that has all its causes.
 pub fn end(outcome: Result<()>) -> ExitCode {
     let Err(error) = outcome else { return ExitCode::SUCCESS };
-    let mut line = format!("error: {error}");
+    tell(format!("error: {}", with_causes(&*error)));
+    ExitCode::FAILURE
+}
+
+/// An error and all its causes, on one line.
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut line = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         line = format!("{line}: {cause}");
         source = cause.source();
     }
-    eprintln!("{}", printable(&line));
-    ExitCode::FAILURE
+    printable(&line)
+}
+
+/// Standard output. Who reads it may have enough: that is no error.
+pub struct Output;
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        or_leave(io::stdout().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        or_leave(io::stdout().flush())
+    }
+}
+
+fn or_leave<T>(written: io::Result<T>) -> io::Result<T> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
+        written => written,
+    }
+}
+
+/// Writes a line to standard output.
+pub fn say(line: impl Display) -> Result<()> {
+    writeln!(Output, "{line}").map_err(|error| format!("cannot write: {error}").into())
+}
+
+/// Writes a line to standard error, if anybody reads it.
+pub fn tell(line: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{}", printable(&line.to_string()));
 }
 
 pub fn table(header: &[&str]) -> Table {
@@ -89,6 +203,64 @@ pub fn or_dash(value: &Option<impl Display>) -> String {
 }
 
 /// Foreign text must not drive the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+pub fn printable(text: &str) -> String {
+    let is_printable = |c: char| matches!(c, '"' | '\'' | '\\') || c.escape_debug().len() == 1;
+    text.chars().map(|c| if is_printable(c) { c } else { ' ' }).collect()
+}
+
+/// A duration from a number of seconds.
+pub fn seconds(text: &str) -> std::result::Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| "not a number of seconds".to_owned())
+}
+
+/// The devices by status, as a bar where the terminal can show it; as words where there is none.
+pub fn picture(summary: &UploadSummary) -> String {
+    let words = printable(&summary.to_string());
+    if summary.devices == 0 || !io::stdout().is_terminal() || std::env::var("TERM").is_ok_and(|term| term == "dumb") {
+        return words;
+    }
+    let width = usize::from(console::Term::stdout().size().1).clamp(20, 100) - 12;
+    let in_colour = variable("NO_COLOR").is_ok_and(|value| value.is_none());
+    let mut bar = String::new();
+    let (mut devices, mut cells) = (0, 0);
+    for (status, count) in &summary.by_status {
+        // Each status ends where its share ends, so that the parts add up to the whole.
+        devices += count;
+        let end = (devices * width / summary.devices).max(cells + 1);
+        let (cell, style) = match status {
+            UploadStatus::Finished => ("█", console::Style::new().green()),
+            UploadStatus::FinishedWithErrors => ("▒", console::Style::new().red()),
+            UploadStatus::Processing | UploadStatus::InProgress => ("▓", console::Style::new().yellow()),
+            _ => ("░", console::Style::new().dim()),
+        };
+        let part = cell.repeat(end - cells);
+        bar += &if in_colour { style.force_styling(true).apply_to(part).to_string() } else { part };
+        cells = end;
+    }
+    format!("{bar}\n           {words}")
+}
+
+/// How an upload of the stand-in ends: six devices, two of them with errors.
+pub fn scripted_upload() -> BatchUploadDetails {
+    let mut details = BatchUploadDetails::default();
+    details.status = Some(UploadStatus::FinishedWithErrors);
+    details.started_time = Some(Utc::now());
+    details.completed_time = details.started_time;
+    for number in 1..=6 {
+        let mut device = DeviceUploadDetails::default();
+        device.serial_number = Some(format!("123456789{number}"));
+        device.status = Some(UploadStatus::Finished);
+        let failure = match number {
+            3 => Some(("806", "ZtdDeviceAlreadyAssigned")),
+            5 => Some(("808", "ZtdDeviceAssignedToOtherTenant")),
+            _ => None,
+        };
+        if let Some((code, name)) = failure {
+            device.status = Some(UploadStatus::FinishedWithErrors);
+            (device.error_code, device.error_description) = (Some(code.to_owned()), Some(name.to_owned()));
+        }
+        details.devices_status.push(device);
+    }
+    details
 }

@@ -29,7 +29,7 @@ async fn the_documented_upload_is_complete_and_did_not_succeed() {
     );
     assert_eq!(
         upload.summary().to_string(),
-        "1 devices: 1 finished_with_errors; errors: 1 × 808 ZtdDeviceAssignedToOtherTenant"
+        "1 device: 1 finished_with_errors; errors: 1 × 808 ZtdDeviceAssignedToOtherTenant"
     );
 }
 

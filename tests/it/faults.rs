@@ -19,6 +19,8 @@ use tokio_rustls::rustls::{ServerConfig, crypto};
 
 use crate::server::{TOKEN, answer, customer, upload};
 
+/// The row whose connections are used again; in the others that could cost an attempt by chance.
+const CLOSED_WHILE_IDLE: &str = "closed while idle after a good answer";
 const LIMIT: usize = 1 << 20;
 const ATTEMPT: Duration = Duration::from_millis(400);
 /// For all that an attempt does besides waiting, on a busy machine.
@@ -105,7 +107,7 @@ fn matrix() -> Vec<Row> {
         row("reset within the body", [send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), Act::Reset], TRANSPORT, 2),
         row("closed before the headers", [], TRANSPORT, 2),
         raw("closed within the headers", "HTTP/1.1 200 OK\r\nContent", TRANSPORT, 2),
-        ok("closed while idle after a good answer", &[], "{}", Answered),
+        raw(CLOSED_WHILE_IDLE, answer("200 OK", &[], "{}"), Answered, 2),
         // Lengths and framing.
         raw("Content-Length too long", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", TRANSPORT, 2),
         raw("Content-Length too short", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}", DECODE, 1),
@@ -327,7 +329,9 @@ async fn check(name: &str, partner: &PartnerCenter, end: End, attempts: u32, wit
             (TimesOut, Err(error)) => error.is_timeout() && error.kind() == ErrorKind::Transport,
             _ => false,
         };
-        assert!(fits && taken == attempts, "{name}: expected {end:?} after {attempts}, got {outcome:?} after {taken}");
+        // An answer may take fewer attempts than it is allowed.
+        let fits = fits && if end == Answered { taken <= attempts } else { taken == attempts };
+        assert!(fits, "{name}: expected {end:?} after {attempts}, got {outcome:?} after {taken}");
         if let Err(error) = outcome {
             assert!(error.body().len() <= LIMIT, "{name}");
             assert!(!everything_about(&error).contains(TOKEN), "{name}: {error:?}");
@@ -352,7 +356,9 @@ async fn every_fault_ends_as_its_row_says() {
     assert!(matrix.len() >= 60);
     for Row { name, acts, end, attempts, within } in &matrix {
         let address = serve(acts.clone()).await;
-        let partner = builder().base_url(format!("http://{address}")).build().unwrap();
+        let idle = if *name == CLOSED_WHILE_IDLE { usize::MAX } else { 0 };
+        let http = reqwest::Client::builder().pool_max_idle_per_host(idle);
+        let partner = builder().base_url(format!("http://{address}")).http_client(http).build().unwrap();
         check(name, &partner, *end, *attempts, *within).await;
     }
     #[allow(clippy::print_stdout)] // .ci/run looks for this line.

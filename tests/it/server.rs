@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use partner_center_devices::{AccessToken, BatchUploadStatus, Builder, Customer, PartnerCenter, RetryPolicy};
@@ -30,7 +29,6 @@ pub struct Server {
     pub base_url: String,
     requests: Texts,
     bodies: Texts,
-    connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -44,16 +42,13 @@ impl Server {
         let requests = Arc::new(Mutex::new(Vec::new()));
         let bodies = Arc::new(Mutex::new(Vec::new()));
         let seen = (Arc::clone(&requests), Arc::clone(&bodies));
-        let connections = Arc::new(AtomicUsize::new(0));
-        let accepted = Arc::clone(&connections);
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                accepted.fetch_add(1, Ordering::Relaxed);
                 tokio::spawn(serve(stream, Arc::clone(&replies), seen.clone()));
             }
         });
-        Self { base_url, requests, bodies, connections, task }
+        Self { base_url, requests, bodies, task }
     }
 
     pub async fn answering(answer: Vec<u8>) -> Self {
@@ -80,11 +75,6 @@ impl Server {
 
     pub fn upload(&self) -> BatchUploadStatus {
         upload(&self.partner())
-    }
-
-    /// How many connections were opened so far.
-    pub fn most_connections(&self) -> usize {
-        self.connections.load(Ordering::Relaxed)
     }
 
     /// The heads of the requests so far, as they came.
