@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
 
-/// The bytes after the status line's beginning, so that most inputs get past it.
+// The bytes after the status line's beginning, so that most inputs get past it.
 fuzz_target!(|bytes: &[u8]| {
     RUNTIME.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
