@@ -197,7 +197,7 @@ fn aliases(document: &OpenAPI) -> Result<Vec<(String, String)>, Box<dyn Error>> 
     let schemas = serde_json::to_value(document.components.as_ref().map(|components| &components.schemas))?;
     let members = schemas.as_object().into_iter().flatten().filter_map(|(_, schema)| schema["properties"].as_object());
     let aliases = members.flatten().filter_map(|(name, member)| Some((name, member["x-alias"].as_str()?)));
-    Ok(aliases.map(|(name, alias)| (format!("\"{name}\""), alias.to_owned())).collect())
+    Ok(aliases.map(|(name, alias)| (name.clone(), alias.to_owned())).collect())
 }
 
 /// Gives the fields of generated structs the readers of `src/lenient.rs`, by type, so that one
@@ -250,7 +250,11 @@ fn text_of(tokens: &impl ToTokens) -> String {
 /// serde calls an alias fails on an answer that has both.
 fn read_both_spellings(item: &mut syn::Item, aliases: &[(String, String)]) -> Option<[syn::Item; 2]> {
     let syn::Item::Struct(item) = item else { return None };
-    let is_of = |field: &syn::Field, name: &str| field.attrs.iter().any(|attr| text_of(attr).contains(name));
+    let is_of = |field: &syn::Field, name: &str| {
+        let renamed = format!("rename={name:?}");
+        field.attrs.iter().any(|attr| text_of(attr).contains(&renamed))
+            || field.ident.as_ref().is_some_and(|i| i == name)
+    };
     let (name, alias) = aliases.iter().find(|(name, _)| item.fields.iter().any(|field| is_of(field, name)))?;
 
     let mut copy = item.clone();

@@ -5,21 +5,26 @@
 //! `blocking` there.
 //!
 //! ```
-//! use partner_center_devices::AccessToken;
+//! # #[cfg(feature = "emulator")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let runtime = tokio::runtime::Runtime::new()?;
+//! # let emulator = runtime.block_on(partner_center_devices::emulator::Emulator::start())?;
+//! # let (cloud, token) = (emulator.cloud(), "any");
 //! use partner_center_devices::blocking::PartnerCenter;
+//! use partner_center_devices::{AccessToken, Wait};
 //!
-//! # fn main() -> Result<(), partner_center_devices::Error> {
-//! let partner = PartnerCenter::builder(AccessToken::new("eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9")).build()?;
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! ```no_run
-//! # fn run(partner: partner_center_devices::blocking::PartnerCenter) -> Result<(), Box<dyn std::error::Error>> {
+//! let partner = PartnerCenter::builder(AccessToken::new(token)).cloud(cloud).build()?;
 //! let customer = partner.customers().by_id("47021739-3426-40bf-9601-61b4b6d7c793".parse()?);
-//! let batches = customer.device_batches().get()?;
+//! for batch in &customer.device_batches().get()?.items {
+//!     println!("{:?}: {:?} devices", batch.id, batch.devices_count);
+//! }
+//! let upload = customer.batch_upload_status().by_id("0127ed8e-ff72-4983-a3d8-e8d8bd378932".parse()?);
+//! # let wait = Wait::default().first_after(std::time::Duration::ZERO);
+//! println!("{}", upload.wait(wait)?.summary());
 //! # Ok(())
 //! # }
+//! # #[cfg(not(feature = "emulator"))]
+//! # fn main() {}
 //! ```
 
 use std::sync::Arc;

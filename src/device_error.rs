@@ -199,7 +199,21 @@ impl fmt::Display for DeviceError {
 }
 
 /// A device that failed, from [`BatchUploadDetails::failed_devices`]. `Display` is one line for an
-/// administrator.
+/// administrator; the details of the device are there too.
+///
+/// ```
+/// use partner_center_devices::models::{BatchUploadDetails, DeviceUploadDetails};
+///
+/// let mut device = DeviceUploadDetails::default();
+/// device.product_key = Some("12345-67890".to_owned());
+/// device.error_code = Some("640".to_owned());
+/// let mut upload = BatchUploadDetails::default();
+/// upload.devices_status = vec![DeviceUploadDetails::default(), device];
+/// for failed in upload.failed_devices() {
+///     assert_eq!((failed.position(), failed.product_key.as_deref()), (2, Some("12345-67890")));
+///     assert!(failed.error().is_retryable());
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct FailedDevice<'a> {
     position: usize,
@@ -244,6 +258,19 @@ impl fmt::Display for FailedDevice<'_> {
 
 /// How many devices of an upload are where, from [`BatchUploadDetails::summary`]. `Display` is one
 /// line.
+///
+/// ```
+/// use partner_center_devices::models::{BatchUploadDetails, DeviceUploadDetails, UploadStatus};
+///
+/// let mut device = DeviceUploadDetails::default();
+/// device.status = Some(UploadStatus::FinishedWithErrors);
+/// device.error_code = Some("806".to_owned());
+/// let mut upload = BatchUploadDetails::default();
+/// upload.devices_status.push(device);
+/// let summary = upload.summary();
+/// assert_eq!((summary.devices, summary.failed), (1, 1));
+/// assert_eq!(summary.by_status, [(UploadStatus::FinishedWithErrors, 1)]);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct UploadSummary {

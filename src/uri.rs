@@ -99,13 +99,19 @@ impl PartnerCenter {
     /// The upload that a `Location` header points to. Of the location only the two ids are used:
     /// calls go to the service of this client.
     ///
-    /// ```no_run
-    /// # async fn run(partner: partner_center_devices::PartnerCenter, location: &str) -> Result<(), Box<dyn std::error::Error>> {
-    /// use partner_center_devices::Wait;
-    ///
-    /// let ended = partner.batch_upload(location)?.wait(Wait::default()).await?;
+    /// ```
+    /// # #[cfg(feature = "emulator")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = partner_center_devices::emulator::Emulator::start().await?;
+    /// # let partner = emulator.partner();
+    /// let location = "/customers/47021739-3426-40bf-9601-61b4b6d7c793/batchJobStatus/0127ed8e-ff72-4983-a3d8-e8d8bd378932";
+    /// let upload = partner.batch_upload(location)?.get().await?;
+    /// assert!(upload.is_complete());
     /// # Ok(())
     /// # }
+    /// # #[cfg(not(feature = "emulator"))]
+    /// # fn main() {}
     /// ```
     ///
     /// # Errors
