@@ -3,6 +3,7 @@
 //! devices in Microsoft Managed Desktop", the support article on importing device CSV files,
 //! "Manually add devices", and a post of M. Niehaus (July 2019).
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
 
@@ -164,18 +165,40 @@ impl DeviceError {
     }
 
     /// What to do about it, if the code is known.
+    ///
+    /// ```
+    /// let error = partner_center_devices::DeviceError::new("640", "StorageError");
+    /// assert_eq!(error.remedy(), Some("try again later"));
+    /// ```
     pub fn remedy(&self) -> Option<&'static str> {
         self.known.map(|known| known.remedy)
     }
 
     /// Whether uploading the same device again, as it is, can help: for `StorageError` (640) alone.
+    ///
+    /// ```
+    /// assert!(partner_center_devices::DeviceError::new("640", "").is_retryable());
+    /// ```
     pub fn is_retryable(&self) -> bool {
         self.is(STORAGE_ERROR)
     }
 
     /// Whether nothing is wrong: the device is registered to this very tenant already (806).
+    ///
+    /// ```
+    /// assert!(partner_center_devices::DeviceError::new("806", "").is_harmless());
+    /// ```
     pub fn is_harmless(&self) -> bool {
         self.is(ALREADY_ASSIGNED)
+    }
+
+    /// What errors of the same kind share, however their texts differ.
+    fn kind(&self) -> &str {
+        match (self.known, self.code.trim()) {
+            (Some(known), _) => known.name,
+            (None, "") => self.description.trim(),
+            (None, code) => code,
+        }
     }
 
     fn is(&self, number: u32) -> bool {
@@ -280,7 +303,7 @@ pub struct UploadSummary {
     pub failed: usize,
     /// How many have each status, in the order of the answer. A missing status counts as `unknown`.
     pub by_status: Vec<(UploadStatus, usize)>,
-    /// How many failed for each reason, in the order of the answer.
+    /// How many failed for each reason, in the order of the answer; each with the texts of the first.
     pub by_error: Vec<(DeviceError, usize)>,
 }
 
@@ -302,7 +325,7 @@ impl fmt::Display for UploadSummary {
 
 impl DeviceUploadDetails {
     /// Why the device failed; none if it has not. A device has failed if its status is
-    /// `finished_with_errors` or if it has an error code other than 0.
+    /// `finished_with_errors`, or if it has an error code other than 0 or the name of a known error.
     ///
     /// ```
     /// use partner_center_devices::models::DeviceUploadDetails;
@@ -313,10 +336,11 @@ impl DeviceUploadDetails {
     /// assert!(device.error().is_some_and(|error| error.is_harmless()));
     /// ```
     pub fn error(&self) -> Option<DeviceError> {
-        let code = self.error_code.as_deref().unwrap_or_default();
-        let has_code = !matches!(code.trim(), "" | "0");
-        (has_code || self.status == Some(UploadStatus::FinishedWithErrors))
-            .then(|| DeviceError::new(code, self.error_description.as_deref().unwrap_or_default()))
+        let text = |member: &Option<String>| member.clone().unwrap_or_default();
+        let error = DeviceError::new(text(&self.error_code), text(&self.error_description));
+        let has_code = !error.code.trim().is_empty() && error.code.trim().parse() != Ok(0.0);
+        let has_failed = self.status == Some(UploadStatus::FinishedWithErrors) || has_code || error.known.is_some();
+        has_failed.then_some(error)
     }
 }
 
@@ -385,21 +409,41 @@ impl BatchUploadDetails {
     /// assert_eq!(upload.summary().to_string(), "3 devices: 3 unknown");
     /// ```
     pub fn summary(&self) -> UploadSummary {
-        let mut summary = UploadSummary { devices: self.devices_status.len(), ..UploadSummary::default() };
+        let (mut statuses, mut errors) = (Counts::default(), Counts::default());
         for device in &self.devices_status {
-            count(&mut summary.by_status, device.status.clone().unwrap_or(UploadStatus::Unknown));
+            let status = device.status.clone().unwrap_or(UploadStatus::Unknown);
+            statuses.add(status.as_str().to_owned(), status);
             if let Some(error) = device.error() {
-                summary.failed += 1;
-                count(&mut summary.by_error, error);
+                errors.add(error.kind().to_owned(), error);
             }
         }
-        summary
+        UploadSummary {
+            devices: self.devices_status.len(),
+            failed: errors.items.iter().map(|(_, count)| count).sum(),
+            by_status: statuses.items,
+            by_error: errors.items,
+        }
     }
 }
 
-fn count<T: PartialEq>(counts: &mut Vec<(T, usize)>, item: T) {
-    match counts.iter_mut().find(|(counted, _)| *counted == item) {
-        Some((_, count)) => *count += 1,
-        None => counts.push((item, 1)),
+/// Items by their kind, in the order in which they came.
+struct Counts<T> {
+    places: HashMap<String, usize>,
+    items: Vec<(T, usize)>,
+}
+
+impl<T> Default for Counts<T> {
+    fn default() -> Self {
+        Self { places: HashMap::new(), items: Vec::new() }
+    }
+}
+
+impl<T> Counts<T> {
+    fn add(&mut self, kind: String, item: T) {
+        let place = *self.places.entry(kind).or_insert(self.items.len());
+        match self.items.get_mut(place) {
+            Some((_, count)) => *count += 1,
+            None => self.items.push((item, 1)),
+        }
     }
 }

@@ -84,6 +84,23 @@ async fn a_summary_counts_each_status_and_each_error() {
     );
 }
 
+#[tokio::test]
+async fn errors_of_one_kind_are_counted_together_however_they_are_written() {
+    let upload = of_devices(json!([
+        { "errorCode": "808", "errorDescription": "ZtdDeviceAssignedToOtherTenant" },
+        { "errorCode": 808, "errorDescription": "ZtdDeviceAssignedToAnotherTenant" },
+        { "errorDescription": "ztddeviceassignedtoothertenant" },
+        { "errorCode": "899", "errorDescription": "for device 1" },
+        { "errorCode": "899", "errorDescription": "for device 2" },
+        { "status": "finished_with_errors" },
+    ]))
+    .await;
+    let summary = upload.summary();
+    let errors: Vec<_> = summary.by_error.iter().map(|(error, count)| (error.code(), *count)).collect();
+    assert_eq!(errors, [("808", 3), ("899", 2), ("", 1)]);
+    assert_eq!(summary.failed, 6);
+}
+
 #[test]
 fn every_documented_code_has_its_name_a_meaning_and_a_remedy() {
     let table = [
