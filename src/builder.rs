@@ -21,13 +21,18 @@ use crate::retry::RetryPolicy;
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
 /// Headers that are the client's or the connection's own.
-pub(crate) static RESERVED: [HeaderName; 12] = [
+pub(crate) static RESERVED: [HeaderName; 17] = [
     header::AUTHORIZATION,
     header::ACCEPT,
     header::HOST,
     header::USER_AGENT,
     header::CONNECTION,
+    header::ACCEPT_ENCODING,
     header::CONTENT_LENGTH,
+    header::EXPECT,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
     MS_REQUEST_ID,
@@ -209,7 +214,7 @@ impl<P> Builder<P> {
 
         let shared = Shared {
             credential: self.credential,
-            token_request: TokenRequest { cloud: self.cloud, http },
+            token_request: TokenRequest { cloud: self.cloud, http, time_left: self.call_timeout },
             base_url,
             headers,
             attempt_timeout: self.attempt_timeout,

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use http::header::{self, HeaderName};
 use http::{HeaderMap, Method};
+use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use url::Url;
 use uuid::Uuid;
@@ -42,17 +43,39 @@ impl BatchUpload {
     /// # Errors
     ///
     /// [`Config`](crate::ErrorKind::Config) if it is anything else.
+    ///
+    /// ```
+    /// use partner_center_devices::BatchUpload;
+    ///
+    /// # fn main() -> Result<(), partner_center_devices::Error> {
+    /// let absolute = "https://api.partnercenter.microsoft.com/v1/customers/47021739-3426-40bf-9601-61b4b6d7c793\
+    ///     /batchJobStatus/0127ed8e-ff72-4983-a3d8-e8d8bd378932";
+    /// let upload = BatchUpload::from_location(absolute)?;
+    /// assert_eq!(upload.customer_id().to_string(), "47021739-3426-40bf-9601-61b4b6d7c793");
+    /// assert!(BatchUpload::from_location("/customers").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn from_location(location: impl AsRef<str>) -> Result<Self, Error> {
-        let location = location.as_ref().trim();
-        let path = match Url::parse(location) {
-            Ok(url) if ["http", "https"].contains(&url.scheme()) => url.path().to_owned(),
-            Ok(_) => return Err(no_upload(location)),
-            Err(_) => location.split(['?', '#']).next().unwrap_or_default().to_owned(),
-        };
-        Self::from_path(&path).ok_or_else(|| no_upload(location))
+        Self::below("", location.as_ref())
+    }
+
+    /// Reads a location that may have the path of a gateway.
+    fn below(base_path: &str, location: &str) -> Result<Self, Error> {
+        let parts = Parts::of(location);
+        let upload = parts.and_then(|parts| {
+            let below = parts.path.strip_prefix(base_path).unwrap_or(parts.path);
+            Self::from_path(below).or_else(|| Self::from_path(parts.path))
+        });
+        upload.ok_or_else(|| {
+            let location = on_one_line(location);
+            let expected = "/customers/<GUID>/batchJobStatus/<GUID> is expected";
+            Error::config(format!("\"{location}\" is not the location of an upload: {expected}"))
+        })
     }
 
     fn from_path(path: &str) -> Option<Self> {
+        let path = path.split('#').next().unwrap_or_default();
         let path = path.strip_prefix('/').unwrap_or(path);
         let path = path.strip_suffix('/').unwrap_or(path).to_ascii_lowercase();
         let segments: Vec<&str> = path.split('/').collect();
@@ -88,16 +111,36 @@ fn guid(text: &str) -> Option<Uuid> {
     Uuid::parse_str(text).ok().filter(|_| text.len() == uuid::fmt::Hyphenated::LENGTH)
 }
 
-fn no_upload(location: &str) -> Error {
-    let location = on_one_line(location);
-    Error::config(format!(
-        "\"{location}\" is not the location of an upload: /customers/<GUID>/batchJobStatus/<GUID> is expected"
-    ))
+/// A URI of the service as it stands, and not as a parser would mend it.
+struct Parts<'a> {
+    /// Scheme and authority of an absolute URI.
+    origin: Option<&'a str>,
+    path: &'a str,
+    query: Option<&'a str>,
+}
+
+impl<'a> Parts<'a> {
+    /// None for what no service writes: control characters, another scheme, no scheme before a host.
+    fn of(uri: &'a str) -> Option<Self> {
+        let uri = uri.trim();
+        let is_web = |scheme: &str| ["http", "https"].iter().any(|known| known.eq_ignore_ascii_case(scheme));
+        let (origin, rest) = match uri.split_once("://") {
+            Some((scheme, rest)) if is_web(scheme) => {
+                let end = uri.len() - rest.len() + rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+                (Some(&uri[..end]), &uri[end..])
+            }
+            _ if uri.starts_with("//") || uri.starts_with('\\') || Url::parse(uri).is_ok() => return None,
+            _ => (None, uri),
+        };
+        let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
+        let is_path = origin.is_none() || path.is_empty() || path.starts_with('/');
+        (is_path && !uri.chars().any(char::is_control)).then_some(Self { origin, path, query })
+    }
 }
 
 impl PartnerCenter {
-    /// The upload that a `Location` header points to. Of the location only the two ids are used:
-    /// calls go to the service of this client.
+    /// The upload that a `Location` header points to. It may have the path of the client's base URL. Of
+    /// the location only the two ids are used: calls go to the service of this client.
     ///
     /// ```
     /// # #[cfg(feature = "emulator")]
@@ -118,7 +161,8 @@ impl PartnerCenter {
     ///
     /// As for [`BatchUpload::from_location`].
     pub fn batch_upload(&self, location: impl AsRef<str>) -> Result<BatchUploadStatus, Error> {
-        let BatchUpload { customer_id, tracking_id } = BatchUpload::from_location(location)?;
+        let base_path = self.shared.base_url.path().trim_end_matches('/');
+        let BatchUpload { customer_id, tracking_id } = BatchUpload::below(base_path, location.as_ref())?;
         Ok(self.customers().by_id(customer_id).batch_upload_status().by_id(tracking_id))
     }
 
@@ -174,35 +218,27 @@ fn target(base_url: &Url, link: &Link) -> Result<Url, Error> {
     if link.method.as_deref().is_some_and(|method| !method.trim().eq_ignore_ascii_case(Method::GET.as_str())) {
         return refused("is not for GET");
     }
-    let uri = link.uri.as_deref().unwrap_or_default().trim();
-    if uri.is_empty() || uri.chars().any(char::is_control) {
-        return refused("has no URI");
-    }
-    let below_host = match Url::parse(uri) {
-        // From the text and not from what was parsed of it, for that has lost what has to be encoded.
-        Ok(url) if !uri[url.scheme().len()..].starts_with("://") => return refused("has no URI"),
-        Ok(url) if url.origin() == base_url.origin() && url.username().is_empty() && url.password().is_none() => {
-            uri.splitn(4, '/').nth(3).unwrap_or_default()
+    let uri = link.uri.as_deref().unwrap_or_default();
+    let Some(parts) = Parts::of(uri).filter(|_| !uri.trim().is_empty()) else { return refused("has no URI") };
+    if let Some(origin) = parts.origin {
+        let is_ours =
+            |url: Url| url.origin() == base_url.origin() && url.username().is_empty() && url.password().is_none();
+        if !Url::parse(origin).is_ok_and(is_ours) {
+            return refused("points to another host");
         }
-        Err(url::ParseError::RelativeUrlWithoutBase) if !uri.starts_with("//") => uri,
-        _ => return refused("points to another host"),
-    };
-    let (path, query) = below_host.split_once('?').map_or((below_host, None), |(path, query)| (path, Some(query)));
+    }
     let base_path = base_url.path().trim_end_matches('/');
-    let path = format!("/{}", path.trim_start_matches('/'));
-    let path = path.strip_prefix(base_path).filter(|rest| rest.starts_with('/')).unwrap_or(&path);
-    let is_versioned = path.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("/v1/"));
-    let version = if is_versioned { "" } else { "/v1" };
-
     let mut url = base_url.clone();
-    url.set_path(&format!("{base_path}{version}{}", encoded(path)));
-    url.set_query(query.map(encoded).as_deref());
-    // Dots in a path may have led out of it.
-    let stays = url
-        .path()
-        .strip_prefix(base_path)
-        .is_some_and(|rest| rest.get(..4).is_some_and(|v| v.eq_ignore_ascii_case("/v1/")));
-    if stays { Ok(url) } else { refused("leaves the path of the service") }
+    url.set_path(&encoded(parts.path));
+    let path = url.path().to_owned();
+    let path = path.strip_prefix(base_path).filter(|rest| rest.starts_with('/')).unwrap_or(&path);
+    let version = if path.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("/v1/")) { "" } else { "/v1" };
+    url.set_path(&format!("{base_path}{version}{path}"));
+    url.set_query(parts.query.map(encoded).as_deref());
+    // Dots lead elsewhere, encoded too: gateways are known to decode before they route.
+    let climbs = percent_decode_str(parts.path).decode_utf8_lossy();
+    let climbs = percent_decode_str(&climbs).decode_utf8_lossy().split(['/', '\\']).any(|part| part == "..");
+    if climbs { refused("climbs out of its path") } else { Ok(url) }
 }
 
 /// Encodes what the URL parser would take for something else: names of batches stand in links as
@@ -229,7 +265,7 @@ fn headers(link: &Link) -> Result<HeaderMap, Error> {
         let (Some(key), value) = (&pair.key, pair.value.as_deref().unwrap_or_default()) else { continue };
         let name =
             HeaderName::try_from(key).map_err(|_| Error::config("the link has a header with a name that is none"))?;
-        if !RESERVED.contains(&name) && name != header::ACCEPT_ENCODING {
+        if !RESERVED.contains(&name) && name != header::COOKIE {
             headers.append(name, header_value("a header of the link", value)?);
         }
     }
