@@ -111,10 +111,11 @@ impl PartnerCenter {
                 if !error.is_retryable() {
                     return Err(error);
                 }
-                // Sign-ins are one at a time for all calls: nothing is multiplied by trying again.
+                // Sign-ins are one at a time for all calls: those that failed together come back
+                // together, and make a single request.
                 let is_sign_in = error.kind() == ErrorKind::Credential;
-                let spread = retry.spread(error.retry_after().unwrap_or_default());
-                match retry.next_delay(backoffs.next(), error.retry_after(), spread, call.deadline.left()) {
+                let jitter = if is_sign_in { 0.0 } else { retry.jitter() };
+                match retry.next_delay(backoffs.next(), error.retry_after(), jitter, call.deadline.left()) {
                     Some(delay) if is_sign_in || fleet.may_retry() => {
                         call.last = Some(error);
                         tokio::time::sleep(delay).await;
@@ -139,7 +140,10 @@ impl PartnerCenter {
         Fut: Future<Output = Result<generated::ResponseValue<T>, generated::Error>>,
     {
         let shared = &self.shared;
-        let token = call.deadline.bound(shared.credential.token(&shared.token_request)).await??;
+        let token_request = TokenRequest { time_left: call.deadline.left(), ..shared.token_request.clone() };
+        let token = call.deadline.bound(shared.credential.token(&token_request)).await;
+        let token = token.unwrap_or_else(|_| Err(Error::sign_in_out_of_time()));
+        let token = token.map_err(|error| error.after_refusal(call.refused.as_ref()))?;
         if let Some((_, error)) = call.refused.as_ref().filter(|(refused, _)| *refused == token) {
             return Err(error.clone());
         }

@@ -10,6 +10,7 @@ mod sign_in;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
@@ -64,7 +65,8 @@ pub trait Credential: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::credential`] with the reason, if there is none to be had.
+    /// [`Error::credential`] with the reason, if there is none to be had;
+    /// [`retryable`](Error::retryable) if that may pass.
     fn token<'a>(&'a self, request: &'a TokenRequest) -> TokenFuture<'a>;
 
     /// The service refused this token with 401: do not give it again. The call then asks once more
@@ -95,11 +97,20 @@ impl<C: Credential + ?Sized> Credential for Box<C> {
 }
 
 /// What a token is asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TokenRequest {
     pub(crate) cloud: Cloud,
     /// The client's own, so that sign-ins go through its proxies and trust its certificates.
     pub(crate) http: reqwest::Client,
+    /// What is left of the call that asks.
+    pub(crate) time_left: Duration,
+}
+
+impl fmt::Debug for TokenRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the HTTP client: the caller's default headers may be secrets.
+        f.debug_struct("TokenRequest").field("cloud", &self.cloud).finish_non_exhaustive()
+    }
 }
 
 impl TokenRequest {

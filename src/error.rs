@@ -108,7 +108,12 @@ impl Fault {
     /// Reads what a sign-in was refused with: OAuth's members, and those that Microsoft adds.
     fn read_sign_in(body: &[u8], secrets: &[&str]) -> Self {
         let mut members = members(body);
-        let mut text = |name| member_text(members.remove(name)).map(|text| masked(&text, secrets));
+        let mut text = |name| {
+            let text = masked(&member_text(members.remove(name))?, secrets);
+            // An echo of the form, in whatever encoding.
+            let is_echo = ["client_secret=", "refresh_token="].iter().any(|member| text.contains(member));
+            Some(if is_echo { "***".to_owned() } else { text })
+        };
         Self {
             code: text("error"),
             description: text("error_description"),
@@ -141,7 +146,10 @@ fn member_text(member: Option<Value>) -> Option<String> {
 pub(crate) fn masked(text: &str, secrets: &[&str]) -> String {
     secrets.iter().fold(text.to_owned(), |text, secret| {
         let in_a_form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-        text.replace(secret, "***").replace(&in_a_form, "***")
+        let in_lower_case = form_urlencoded::byte_serialize(secret.as_bytes())
+            .map(|part| if part.starts_with('%') { part.to_ascii_lowercase() } else { part.to_owned() });
+        let in_lower_case: String = in_lower_case.collect();
+        [secret, in_a_form.as_str(), in_lower_case.as_str()].iter().fold(text, |text, form| text.replace(form, "***"))
     })
 }
 
@@ -189,7 +197,7 @@ impl Error {
             error if error.is_connect() => "no access token: cannot connect to the sign-in service",
             _ => "no access token: no answer from the sign-in service",
         };
-        let mut error = Self::new(ErrorKind::Credential, message).caused_by(source).transient();
+        let mut error = Self::new(ErrorKind::Credential, message).caused_by(source).retryable();
         error.0.timeout = timeout;
         error
     }
@@ -224,10 +232,39 @@ impl Error {
         Self::new(ErrorKind::Credential, "the new refresh token could not be kept")
     }
 
-    /// Marks the error as one that may pass.
-    pub(crate) fn transient(mut self) -> Self {
+    /// For implementors of [`Credential`](crate::Credential): the reason may pass, so the call may be
+    /// tried again.
+    ///
+    /// ```
+    /// use partner_center_devices::Error;
+    ///
+    /// assert!(Error::credential("the vault is restarting").retryable().is_retryable());
+    /// ```
+    #[must_use]
+    pub fn retryable(mut self) -> Self {
         self.0.transient = true;
         self
+    }
+
+    pub(crate) fn retrying_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
+    /// The time of the whole call ran out before there was a token.
+    pub(crate) fn sign_in_out_of_time() -> Self {
+        let message = "no access token: the sign-in did not end in the time of the call";
+        let mut error = Self::new(ErrorKind::Credential, message).retryable();
+        error.0.timeout = true;
+        error
+    }
+
+    /// For an error of getting another token, after the service refused one.
+    pub(crate) fn after_refusal(self, refused: Option<&(AccessToken, Self)>) -> Self {
+        match refused {
+            Some((_, error)) if self.0.source.is_none() => self.after(Some(error.clone())),
+            _ => self,
+        }
     }
 
     /// Nothing usable came back. What came of the answer is kept, for its ids.
@@ -265,9 +302,8 @@ impl Error {
 
     /// The call is not sent because the service throttles the client, for this much longer.
     pub(crate) fn held_back(throttle: &Self, wait: Duration) -> Self {
-        let mut error = throttle.clone();
+        let mut error = throttle.clone().retrying_after(wait);
         error.0.message = "held back while the service throttles: another call was answered".into();
-        error.0.retry_after = Some(wait);
         error
     }
 
@@ -288,6 +324,12 @@ impl Error {
         };
         (error.0.timeout, error.0.last_answer) = (true, last);
         error.after(failed)
+    }
+
+    /// Keeps what a wait knew before it failed.
+    pub(crate) fn with_last_answer(mut self, last: Option<Response<BatchUploadDetails>>) -> Self {
+        self.0.last_answer = last;
+        self
     }
 
     pub(crate) fn decode(answer: Answer, message: impl Into<Cow<'static, str>>) -> Self {
@@ -413,8 +455,7 @@ impl Error {
         header_text(self.headers()?, &MS_SERVER_ID)
     }
 
-    /// The last status that a wait for an upload got before its limit
-    /// ([`NotFinished`](ErrorKind::NotFinished)).
+    /// The last status that a wait for an upload got before it failed.
     pub fn last_answer(&self) -> Option<&Response<BatchUploadDetails>> {
         self.0.last_answer.as_ref()
     }
@@ -479,7 +520,8 @@ const SHOWN: usize = 200;
 
 /// A foreign text on one line, without what could drive a terminal or turn the text around.
 pub(crate) fn on_one_line(text: &str) -> String {
-    let is_printable = |c: char| matches!(c, '"' | '\'' | '\\') || c.escape_debug().len() == 1;
+    let turns = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let is_printable = |c: char| !c.is_control() && !turns(c);
     let line: String = text.chars().map(|c| if is_printable(c) { c } else { ' ' }).collect();
     shortened(line.trim_end().trim_end_matches('.'))
 }

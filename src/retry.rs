@@ -94,16 +94,16 @@ impl RetryPolicy {
 
     /// The delays of one call, as many as it has retries.
     pub(crate) fn backoffs(&self) -> ExponentialBackoff {
-        let builder = ExponentialBuilder::new()
+        ExponentialBuilder::new()
             .with_min_delay(self.base_delay.min(LONGEST_BACKOFF))
             .with_max_delay(self.max_delay.min(LONGEST_BACKOFF))
-            .with_max_times(self.retries);
-        if self.jitter { builder.with_jitter().build() } else { builder.build() }
+            .with_max_times(self.retries)
+            .build()
     }
 
-    /// A random part, at most a tenth, to add to a wait that many calls share.
-    pub(crate) fn spread(&self, wait: Duration) -> Duration {
-        if self.jitter { wait.mul_f64(fastrand::f64() / 10.0) } else { Duration::ZERO }
+    /// What lengthens a delay by chance, from 0 to 1.
+    pub(crate) fn jitter(&self) -> f64 {
+        if self.jitter { fastrand::f64() } else { 0.0 }
     }
 
     /// The delay before the next attempt; none if there is to be none, because the retries are used
@@ -112,13 +112,13 @@ impl RetryPolicy {
         &self,
         backoff: Option<Duration>,
         retry_after: Option<Duration>,
-        spread: Duration,
+        jitter: f64,
         time_left: Duration,
     ) -> Option<Duration> {
-        let backoff = backoff?.min(self.max_delay);
+        let backoff = backoff?.mul_f64(1.0 + jitter).min(self.max_delay);
         let delay = match retry_after {
             Some(wait) if wait > self.longest_retry_after => return None,
-            Some(wait) => backoff.max(wait.saturating_add(spread)),
+            Some(wait) => backoff.max(spread(wait, jitter)),
             None => backoff,
         };
         (delay < time_left).then_some(delay)
@@ -127,9 +127,14 @@ impl RetryPolicy {
     /// How long to wait for a throttle to end; none if that is longer than allowed, or than the time
     /// left.
     pub(crate) fn throttle_delay(&self, wait: Duration, time_left: Duration) -> Option<Duration> {
-        let delay = wait.saturating_add(self.spread(wait));
+        let delay = spread(wait, self.jitter());
         (wait <= self.longest_retry_after && delay < time_left).then_some(delay)
     }
+}
+
+/// A wait that many calls share, and up to a tenth more.
+fn spread(wait: Duration, jitter: f64) -> Duration {
+    wait.saturating_add((wait / 10).mul_f64(jitter))
 }
 
 /// When a call has to have ended.
@@ -179,11 +184,17 @@ mod tests {
     }
 
     #[test]
-    fn waits_that_many_calls_share_are_spread_over_a_tenth() {
+    fn a_backoff_is_lengthened_by_up_to_itself_and_a_wait_by_up_to_a_tenth() {
         let policy = RetryPolicy::default();
-        let spreads: std::collections::BTreeSet<_> = (0..100).map(|_| policy.spread(60 * SECOND)).collect();
-        assert!(spreads.len() > 50 && spreads.iter().all(|spread| *spread <= 6 * SECOND));
-        assert_eq!(policy.without_jitter().spread(60 * SECOND), Duration::ZERO);
+        let next = |backoff: u32, retry_after: Option<Duration>, jitter| {
+            policy.next_delay(Some(backoff * SECOND), retry_after, jitter, 100 * SECOND)
+        };
+        assert_eq!(next(4, None, 0.5), Some(6 * SECOND));
+        assert_eq!(next(20, None, 1.0), Some(30 * SECOND), "the cap holds for both together");
+        assert_eq!(next(0, Some(60 * SECOND), 0.5), Some(63 * SECOND));
+        let random: std::collections::BTreeSet<_> = (0..100).map(|_| policy.jitter().to_bits()).collect();
+        assert!(random.len() > 50);
+        assert_eq!(policy.without_jitter().jitter(), 0.0);
     }
 
     #[test]
@@ -191,13 +202,13 @@ mod tests {
         let policy = RetryPolicy::default();
         let next = |backoff: u32, retry_after: Option<u32>| {
             let retry_after = retry_after.map(|seconds| seconds * SECOND);
-            policy.next_delay(Some(backoff * SECOND), retry_after, SECOND, 100 * SECOND)
+            policy.next_delay(Some(backoff * SECOND), retry_after, 0.0, 100 * SECOND)
         };
         assert_eq!(next(5, None), Some(5 * SECOND));
         assert_eq!(next(5, Some(2)), Some(5 * SECOND));
-        assert_eq!(next(5, Some(20)), Some(21 * SECOND));
+        assert_eq!(next(5, Some(20)), Some(20 * SECOND));
         assert_eq!(next(5, Some(121)), None, "longer than allowed");
-        assert_eq!(next(5, Some(99)), None, "longer than the time left");
-        assert_eq!(policy.next_delay(None, None, SECOND, SECOND), None, "the retries are used up");
+        assert_eq!(next(5, Some(100)), None, "longer than the time left");
+        assert_eq!(policy.next_delay(None, None, 0.0, SECOND), None, "the retries are used up");
     }
 }

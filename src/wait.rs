@@ -1,16 +1,18 @@
 //! Waiting for an upload to end: when to ask, when to stop, and what to tell in between.
 
+use std::iter;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use chrono::Utc;
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 
 use crate::customers::BatchUploadStatus;
 use crate::error::Error;
 use crate::models::BatchUploadDetails;
 use crate::response::Response;
-use crate::retry::Deadline;
+use crate::retry::{Deadline, retry_after};
 
 /// How often to ask for an upload that has not ended, and for how long.
 ///
@@ -44,6 +46,10 @@ impl Default for Wait {
 
 impl Wait {
     /// How long to wait before asking for the first time: default 5 seconds.
+    ///
+    /// ```
+    /// let now = partner_center_devices::Wait::default().first_after(std::time::Duration::ZERO);
+    /// ```
     #[must_use]
     pub fn first_after(mut self, delay: Duration) -> Self {
         self.first_after = delay;
@@ -52,13 +58,24 @@ impl Wait {
 
     /// How long to wait between asking: from the shortest interval, growing by half each time, to the
     /// longest. Default 5 to 30 seconds. A `Retry-After` makes an interval longer.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let every_minute = Duration::from_secs(60)..=Duration::from_secs(60);
+    /// let wait = partner_center_devices::Wait::default().intervals(every_minute);
+    /// ```
     #[must_use]
     pub fn intervals(mut self, intervals: RangeInclusive<Duration>) -> Self {
         self.intervals = intervals;
         self
     }
 
-    /// How long to wait in all: default one hour. The upload is asked for once in any case.
+    /// How long to wait in all: default one hour. The upload is asked for a last time shortly before
+    /// that is over; and once in any case, which may take a second more.
+    ///
+    /// ```
+    /// let a_day = partner_center_devices::Wait::default().at_most(std::time::Duration::from_secs(86_400));
+    /// ```
     #[must_use]
     pub fn at_most(mut self, limit: Duration) -> Self {
         self.at_most = limit;
@@ -106,9 +123,9 @@ impl BatchUploadStatus {
     ///
     /// # Errors
     ///
-    /// [`NotFinished`](crate::ErrorKind::NotFinished) past the limit, with the
-    /// [last answer](Error::last_answer) in it; and those of [`get`](Self::get). Errors that may pass
-    /// do not end it before its limit.
+    /// [`NotFinished`](crate::ErrorKind::NotFinished) past the limit; and those of [`get`](Self::get).
+    /// Once the upload has been seen, errors that may pass do not end the wait before its limit, nor
+    /// does a throttle ever. The error has the [last answer](Error::last_answer), if there was one.
     pub async fn wait(&self, wait: Wait) -> Result<Response<BatchUploadDetails>, Error> {
         let last = self.watch(wait).try_fold(None, async |_, answer| Ok(Some(answer))).await?;
         // The stream ends with an answer or an error.
@@ -154,6 +171,9 @@ impl BatchUploadStatus {
     }
 }
 
+/// How much of its time a wait leaves for its last request.
+const LAST_REQUEST: Duration = Duration::from_secs(1);
+
 /// One wait, from answer to answer.
 struct Watch {
     upload: BatchUploadStatus,
@@ -161,49 +181,64 @@ struct Watch {
     delays: Box<dyn Iterator<Item = Duration> + Send>,
     deadline: Option<Deadline>,
     last: Option<Response<BatchUploadDetails>>,
+    /// Why the last request failed, if it did.
+    failed: Option<Error>,
 }
 
 impl Watch {
     fn new(upload: &BatchUploadStatus, wait: Wait) -> Self {
         let upload = upload.in_one_context();
-        Self { upload, delays: Box::new(wait.delays()), wait, deadline: None, last: None }
+        Self { upload, delays: Box::new(wait.delays()), wait, deadline: None, last: None, failed: None }
     }
 
     /// Asks until there is something new.
     async fn next_change(&mut self) -> Result<Response<BatchUploadDetails>, Error> {
-        let mut failed = None;
         loop {
-            self.pause(failed.as_ref()).await.map_err(|()| Error::not_finished(self.last.clone(), failed.take()))?;
+            if self.pause().await.is_none() {
+                return Err(Error::not_finished(self.last.take(), self.failed.take()));
+            }
             match self.upload.get().await {
-                Ok(answer) if self.last.as_deref().is_some_and(|last| *last == *answer) => failed = None,
                 Ok(answer) => {
+                    self.failed = None;
+                    let is_new = self.last.as_deref().is_none_or(|last| *last != *answer);
                     self.last = Some(answer.clone());
-                    return Ok(answer);
+                    if is_new {
+                        return Ok(answer);
+                    }
                 }
-                Err(error) if error.is_retryable() => {
+                // Before anybody has answered, the address may be wrong, and waiting in vain.
+                Err(error) if error.is_retryable() && (self.last.is_some() || error.status().is_some()) => {
                     tracing::warn!(%error, "cannot ask for the upload; asking again later");
-                    failed = Some(error);
+                    self.failed = Some(error);
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.with_last_answer(self.last.take())),
             }
         }
     }
 
-    /// Sleeps until it is time to ask; fails at once if that would be past the limit.
-    async fn pause(&mut self, failed: Option<&Error>) -> Result<(), ()> {
-        let Some(deadline) = &self.deadline else {
-            self.deadline = Some(Deadline::after(self.wait.at_most));
-            tokio::time::sleep(self.wait.first_after.min(self.wait.at_most)).await;
-            return Ok(());
-        };
-        let asked_for = failed.and_then(Error::retry_after).unwrap_or_default();
-        let delay = self.delays.next().unwrap_or_default().max(asked_for);
-        if delay >= deadline.left() {
-            return Err(());
+    /// Sleeps until it is time to ask, and gives the request the time that is left then. None if the
+    /// time is up, or the service asks to wait for longer than is left.
+    async fn pause(&mut self) -> Option<()> {
+        let is_first = self.deadline.is_none();
+        let deadline = self.deadline.get_or_insert_with(|| Deadline::after(self.wait.at_most));
+        let latest = deadline.left().saturating_sub(LAST_REQUEST.min(self.wait.at_most / 2));
+        let mut pause = self.wait.first_after;
+        if !is_first {
+            let of_answer = |answer: &Response<BatchUploadDetails>| retry_after(answer.headers(), Utc::now());
+            let asked_for = match &self.failed {
+                Some(failed) => failed.retry_after(),
+                None => self.last.as_ref().and_then(of_answer),
+            };
+            let asked_for = asked_for.unwrap_or_default();
+            pause = self.delays.next().filter(|_| asked_for <= latest && !deadline.left().is_zero())?.max(asked_for);
         }
-        tokio::time::sleep(delay).await;
-        self.upload.hurry(deadline.left());
-        Ok(())
+        if pause >= latest {
+            // The request after this pause is the last.
+            self.delays = Box::new(iter::empty());
+        }
+        tokio::time::sleep(pause.min(latest)).await;
+        self.upload.hurry(deadline.left().max(LAST_REQUEST));
+        Some(())
     }
 }
 
@@ -223,5 +258,11 @@ mod tests {
         assert_eq!(delays(Duration::ZERO..=Duration::ZERO), [Duration::ZERO; 3]);
         assert_eq!(delays(Duration::MAX..=Duration::MAX), [Duration::from_secs(86_400); 3]);
         assert_eq!(delays(Duration::from_secs(9)..=Duration::from_secs(2)), [Duration::from_secs(2); 3]);
+    }
+
+    #[test]
+    fn the_first_request_is_after_5_seconds_and_the_last_after_an_hour() {
+        let wait = Wait::default();
+        assert_eq!((wait.first_after.as_secs(), wait.at_most.as_secs()), (5, 3600));
     }
 }

@@ -70,7 +70,7 @@ impl Credential for AppOnlyCredential {
             let (application, request) = (Arc::clone(&self.application), request.clone());
             async move { Ok(application.sign_in(&request, None).await?.0) }
         };
-        Box::pin(self.cache.token(request.cloud(), issue))
+        Box::pin(self.cache.token(request, issue))
     }
 
     fn refused(&self, token: &AccessToken) {

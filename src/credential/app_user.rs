@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -68,8 +68,14 @@ pub struct AppUserCredential {
 
 struct User {
     application: Application,
-    refresh_token: Mutex<SecretString>,
+    refresh_token: Mutex<Current>,
     keep: Option<Box<Keep>>,
+}
+
+struct Current {
+    token: SecretString,
+    /// It came with a sign-in, and has not been handed over yet.
+    is_new: bool,
 }
 
 impl AppUserCredential {
@@ -107,12 +113,16 @@ impl AppUserCredential {
         if refresh_token.expose_secret().is_empty() {
             return Err(Error::config("the refresh token is empty"));
         }
-        let user = User { application, refresh_token: Mutex::new(refresh_token), keep: None };
+        let user = User {
+            application,
+            refresh_token: Mutex::new(Current { token: refresh_token, is_new: false }),
+            keep: None,
+        };
         Ok(Self { user: Arc::new(user), cache: TokenCache::default() })
     }
 
     /// Registers what keeps new refresh tokens. It has each before the access token that came with
-    /// it is used. If it fails, so does the call, and the next one signs in again.
+    /// it is used. If it fails, so does the call; the next one signs in again and hands it over again.
     #[must_use]
     pub fn on_refresh_token<F, Fut, E>(mut self, keep: F) -> Self
     where
@@ -144,16 +154,29 @@ impl AppUserCredential {
 
 impl User {
     async fn sign_in(&self, request: &TokenRequest) -> Result<Issued, Error> {
-        let refresh_token = self.refresh_token.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let refresh_token = self.current().token.clone();
         let (issued, next) = self.application.sign_in(request, Some(&refresh_token)).await?;
-        if let Some(next) = next {
-            *self.refresh_token.lock().unwrap_or_else(PoisonError::into_inner) = next.clone();
-            if let Some(keep) = &self.keep {
-                let failed = |error| Error::sign_in_unkept().caused_by(error);
-                keep(RefreshToken(next)).await.map_err(failed)?;
-            }
+        if let Some(token) = next {
+            *self.current() = Current { token, is_new: true };
         }
+        self.hand_over().await?;
         Ok(issued)
+    }
+
+    /// Hands over the refresh token, also if that failed before.
+    async fn hand_over(&self) -> Result<(), Error> {
+        let Some(keep) = &self.keep else { return Ok(()) };
+        let token = match &*self.current() {
+            current if current.is_new => current.token.clone(),
+            _ => return Ok(()),
+        };
+        keep(RefreshToken(token)).await.map_err(|error| Error::sign_in_unkept().caused_by(error))?;
+        self.current().is_new = false;
+        Ok(())
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.refresh_token.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -163,7 +186,7 @@ impl Credential for AppUserCredential {
             let (user, request) = (Arc::clone(&self.user), request.clone());
             async move { user.sign_in(&request).await }
         };
-        Box::pin(self.cache.token(request.cloud(), issue))
+        Box::pin(self.cache.token(request, issue))
     }
 
     fn refused(&self, token: &AccessToken) {

@@ -1,7 +1,7 @@
 //! Any credential of the Azure SDK: managed identity, workload identity, certificate, Azure CLI.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use azure_core::credentials::TokenCredential;
 use azure_core::error::ErrorKind;
@@ -12,6 +12,9 @@ use crate::credential::{AccessToken, Credential, TokenFuture, TokenRequest};
 use crate::error::Error;
 
 /// Signs in by a credential of the Azure SDK, such as those of the `azure_identity` crate.
+///
+/// Some of those keep tokens themselves: after a 401 they may give the refused one again, which is not
+/// sent again.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -34,6 +37,20 @@ impl AzureCredential {
     pub fn new(credential: Arc<dyn TokenCredential>) -> Self {
         Self { credential, cache: TokenCache::default() }
     }
+
+    /// How long before its expiry a token is replaced: default five minutes; half its life at most.
+    #[must_use]
+    pub fn refresh_before(mut self, before: Duration) -> Self {
+        self.cache.set_refresh_before(before);
+        self
+    }
+
+    /// The clock by which tokens expire: default [`Instant::now`]. For tests of expiry.
+    #[must_use]
+    pub fn clock(mut self, now: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
+        self.cache.set_clock(now);
+        self
+    }
 }
 
 impl Credential for AzureCredential {
@@ -48,7 +65,7 @@ impl Credential for AzureCredential {
                 Ok(Issued { token, lifetime: Some(Duration::try_from(left).unwrap_or_default()) })
             }
         };
-        Box::pin(self.cache.token(request.cloud(), issue))
+        Box::pin(self.cache.token(request, issue))
     }
 
     fn refused(&self, token: &AccessToken) {
@@ -64,7 +81,7 @@ fn no_token(error: azure_core::Error) -> Error {
         _ => false,
     };
     let error = Error::credential(error.to_string());
-    if transient { error.transient() } else { error }
+    if transient { error.retryable() } else { error }
 }
 
 impl std::fmt::Debug for AzureCredential {

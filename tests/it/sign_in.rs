@@ -175,6 +175,29 @@ async fn a_refresh_token_that_cannot_be_kept_fails_the_call_and_is_not_lost() {
     assert_eq!(emulator.sign_ins(), 2);
 }
 
+#[tokio::test]
+async fn a_refresh_token_that_could_not_be_kept_is_handed_over_again_until_it_is() {
+    let rotated =
+        ok(json!({ "token_type": "Bearer", "access_token": "token-one", "refresh_token": "the-next" }).to_string());
+    let server = Server::new([rotated, token("token-two"), token("token-three"), ok("{}")]).await;
+    let handed_over = Arc::new(Mutex::new(Vec::new()));
+    let credential = app_user().on_refresh_token({
+        let handed_over = Arc::clone(&handed_over);
+        move |token| {
+            let mut handed_over = handed_over.lock().unwrap();
+            handed_over.push(token.expose().to_owned());
+            let times = handed_over.len();
+            async move { if times < 3 { Err(std::io::Error::other("the disk is full")) } else { Ok(()) } }
+        }
+    });
+    let upload = upload(&at(cloud(&server), credential).build().unwrap());
+    upload.get().await.unwrap_err();
+    upload.get().await.unwrap_err();
+    upload.get().await.unwrap();
+    assert_eq!(*handed_over.lock().unwrap(), ["the-next"; 3]);
+    assert_eq!(bearer(&server, 3), "token-three");
+}
+
 // One request for a token at a time.
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -225,8 +248,8 @@ async fn a_sign_in_that_all_have_left_is_taken_up_by_the_next_call() {
     let partner = partner(&emulator, app_user());
     let hurried = partner.with(RequestContext::new().call_timeout(Duration::from_millis(50)));
     let error = upload(&hurried).get().await.unwrap_err();
-    assert!(error.is_timeout());
-    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Transport, 0));
+    assert!(error.is_timeout() && error.is_retryable());
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Credential, 0));
     upload(&partner).get().await.unwrap();
     assert_eq!(emulator.sign_ins(), 1);
 }
@@ -242,13 +265,29 @@ async fn clients_that_share_a_credential_share_its_token() {
 }
 
 #[tokio::test]
-async fn a_token_of_one_cloud_is_not_used_in_another() {
+async fn a_credential_signs_in_at_one_cloud_alone() {
     let (one, other) = (Emulator::start().await.unwrap(), Emulator::start().await.unwrap());
-    let credential = Arc::new(app_only());
-    for emulator in [&one, &other, &one] {
-        upload(&partner(emulator, Arc::clone(&credential))).get().await.unwrap();
+    let credential = Arc::new(app_user());
+    upload(&partner(&one, Arc::clone(&credential))).get().await.unwrap();
+    let error = upload(&partner(&other, Arc::clone(&credential))).get().await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Config, 0));
+    assert!(error.to_string().contains("another cloud"), "{error}");
+    assert_eq!((one.sign_ins(), other.sign_ins(), other.requests().len()), (1, 0, 0), "no secret goes elsewhere");
+    upload(&partner(&one, credential)).get().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_a_failed_sign_in_kept_waiting_try_again_together() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.delay_sign_ins(Duration::from_millis(100));
+    emulator.fail_next_sign_ins(2, StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable");
+    // The budget is for requests to the service: here it has none for retries.
+    let partner = at(emulator.cloud(), app_only()).retry_budget(0.0, 0).build().unwrap();
+    let calls = (0..200).map(|_| upload(&partner)).map(|call| async move { call.get().await });
+    for outcome in join_all(calls).await {
+        outcome.unwrap();
     }
-    assert_eq!((one.sign_ins(), other.sign_ins()), (2, 1));
+    assert_eq!(emulator.sign_ins(), 3);
 }
 
 #[test]
@@ -303,7 +342,7 @@ async fn an_old_token_is_used_while_it_is_good_and_refreshing_fails() {
     assert_eq!(emulator.sign_ins(), 2);
     assert!(log.text().contains("cannot refresh the access token, which is still good"));
     // The authority is left alone for a while, and then asked again.
-    for (second, sign_ins) in [(3429, 2), (3430, 3), (3599, 4)] {
+    for (second, sign_ins) in [(3419, 2), (3420, 3), (3599, 4)] {
         clock.set(second);
         upload.get().await.unwrap();
         assert_eq!(emulator.sign_ins(), sign_ins, "second {second}");
@@ -356,6 +395,18 @@ async fn a_401_gets_a_fresh_token_once_and_is_tried_again_once() {
     }
 }
 
+#[tokio::test]
+async fn a_sign_in_that_fails_after_a_401_tells_of_both() {
+    let emulator = Emulator::start().await.unwrap();
+    let upload = upload(&partner(&emulator, app_user()));
+    upload.get().await.unwrap();
+    emulator.revoke_tokens();
+    emulator.fail_next_sign_ins(1, StatusCode::BAD_REQUEST, "invalid_grant");
+    let error = upload.get().await.unwrap_err();
+    assert_eq!((error.kind(), error.code(), error.attempts()), (ErrorKind::Credential, Some("invalid_grant"), 1));
+    assert!(error.source().unwrap().to_string().contains("401 Unauthorized"), "{error:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_that_are_refused_together_sign_in_once() {
     let emulator = Emulator::start().await.unwrap();
@@ -393,6 +444,7 @@ async fn a_401_for_want_of_mfa_is_not_retried_and_says_what_it_means() {
 #[derive(Default)]
 struct Numbered {
     asked: AtomicUsize,
+    request: Mutex<String>,
     refused: Mutex<Vec<AccessToken>>,
 }
 
@@ -400,6 +452,7 @@ impl Credential for Numbered {
     fn token<'a>(&'a self, request: &'a TokenRequest) -> TokenFuture<'a> {
         assert_eq!(request.cloud(), &Cloud::GLOBAL);
         let number = self.asked.fetch_add(1, SeqCst);
+        *self.request.lock().unwrap() = format!("{request:?}");
         Box::pin(async move { Ok(AccessToken::new(format!("token-number-{number}"))) })
     }
 
@@ -416,6 +469,19 @@ async fn a_credential_of_ones_own_is_told_of_a_refused_token_and_asked_again() {
     assert_eq!(upload(&partner).get().await.unwrap().attempts(), 2);
     assert_eq!([0, 1].map(|request| bearer(&server, request)), ["token-number-0", "token-number-1"]);
     assert!(*credential.refused.lock().unwrap() == [AccessToken::new("token-number-0")]);
+}
+
+#[tokio::test]
+async fn the_request_for_a_token_does_not_show_the_http_client() {
+    let mut headers = http::HeaderMap::new();
+    headers.insert("x-gateway-key", http::HeaderValue::from_static("nobody-may-see"));
+    let server = Server::with_body("{}").await;
+    let credential = Arc::new(Numbered::default());
+    let http = reqwest::Client::builder().default_headers(headers);
+    let builder = PartnerCenter::builder(Arc::clone(&credential)).base_url(&server.base_url).http_client(http);
+    upload(&builder.build().unwrap()).get().await.unwrap();
+    let shown = credential.request.lock().unwrap().clone();
+    assert!(shown.contains("login.microsoftonline.com") && !shown.contains("nobody-may-see"), "{shown}");
 }
 
 struct Sealed;
@@ -743,6 +809,21 @@ mod azure {
         assert_eq!(*fake.asked.lock().unwrap(), [scope.clone(), scope], "the second after the 401");
         let sent: Vec<_> = (0..4).map(|request| bearer(&server, request)).collect();
         assert_eq!(sent, ["azure-token-1", "azure-token-1", "azure-token-1", "azure-token-2"]);
+    }
+
+    #[tokio::test]
+    async fn a_token_of_the_azure_sdk_is_replaced_before_it_expires() {
+        let server = Server::new((0..4).map(|_| ok("{}"))).await;
+        let (fake, clock) = (Arc::new(Fake::default()), Clock::new());
+        let credential = AzureCredential::new(fake.clone()).clock(clock.now());
+        let credential = credential.refresh_before(Duration::from_secs(600));
+        let upload = upload(&at(cloud(&server), credential).build().unwrap());
+        // The expiry is by the clock of the system, so a few seconds of it are gone.
+        for (second, asked) in [(0, 1), (2900, 1), (3001, 2), (3002, 2)] {
+            clock.set(second);
+            upload.get().await.unwrap();
+            assert_eq!(fake.asked.lock().unwrap().len(), asked, "second {second}");
+        }
     }
 
     #[tokio::test]

@@ -106,14 +106,14 @@ async fn watching_tells_of_single_devices() {
 #[tokio::test]
 async fn past_its_limit_a_wait_fails_with_the_last_answer() {
     let server = Server::new(["queued", "processing"].map(status)).await;
-    let wait = at_once().intervals(ZERO..=HOUR).intervals(HOUR..=HOUR).at_most(Duration::from_secs(60));
+    let wait = at_once().intervals(HOUR..=HOUR).at_most(Duration::from_millis(300));
     let error = server.upload().wait(wait).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFinished);
     assert!(error.is_timeout() && !error.is_retryable());
     let last = error.last_answer().unwrap();
-    assert_eq!(last.status, Some(UploadStatus::Queued));
+    assert_eq!(last.status, Some(UploadStatus::Processing));
     assert_eq!(error.correlation_id(), Some(last.correlation_id()));
-    assert_eq!(server.requests().len(), 1, "an interval that outlasts the limit is not begun");
+    assert_eq!(server.requests().len(), 2, "an interval that outlasts the limit is cut short, and that once");
 
     // However short the limit, the upload is asked for once.
     let server = Server::new([status("processing")]).await;
@@ -139,13 +139,23 @@ async fn what_may_pass_does_not_end_a_wait() {
 }
 
 #[tokio::test]
+async fn an_address_where_nobody_answers_ends_a_wait_at_once() {
+    let server = Server::new([Reply::SendAndClose(vec![]), status("finished")]).await;
+    let error = server.upload().wait(at_once()).await.unwrap_err();
+    assert_eq!((error.kind(), error.last_answer().is_none()), (ErrorKind::Transport, true));
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
 async fn what_cannot_pass_ends_a_wait_at_once() {
     let emulator = Emulator::start().await.unwrap();
     let upload = add(&emulator, &emulator.partner(), Upload::new(details(UploadStatus::Finished)).queued_reads(1));
     let mut watch = upload.watch(at_once());
     watch.next().await.unwrap().unwrap();
     emulator.fail_next(1, StatusCode::FORBIDDEN);
-    assert_eq!(watch.next().await.unwrap().unwrap_err().status(), Some(StatusCode::FORBIDDEN));
+    let error = watch.next().await.unwrap().unwrap_err();
+    assert_eq!(error.status(), Some(StatusCode::FORBIDDEN));
+    assert_eq!(error.last_answer().unwrap().status, Some(UploadStatus::Queued), "what was known is kept");
     assert!(watch.next().await.is_none(), "a stream ends with its error");
 }
 
