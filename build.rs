@@ -17,9 +17,10 @@ const DOCUMENT: &str = "openapi/partner-center-devices.yaml";
 fn main() {
     println!("cargo::rerun-if-changed=openapi");
     if let Err(error) = run() {
-        for line in error.to_string().lines() {
-            println!("cargo::error={DOCUMENT}: {line}");
-        }
+        // The first line says it; the others may be a picture of the place.
+        let text = error.to_string();
+        let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        println!("cargo::error={DOCUMENT}: {what}");
         process::exit(1);
     }
 }
@@ -32,14 +33,13 @@ fn run() -> Result<(), Box<dyn Error>> {
     let mut trimmed = serde_json::to_value(&document)?;
     check_references(&trimmed, &trimmed)?;
     keep_what_progenitor_reads_well(&mut trimmed)?;
-    let enums = open_enums(&trimmed)?;
+    let (enums, aliases) = (open_enums(&trimmed)?, aliases(&trimmed)?);
     let client = generate(&serde_json::from_value(trimmed)?, &enums)?;
 
     let mut file: syn::File = syn::parse2(client)?;
     for open_enum in &enums {
         file.items.extend(syn::parse2::<syn::File>(open_enum.write())?.items);
     }
-    let aliases = aliases(&document)?;
     LenientTypes { aliases: &aliases }.visit_file_mut(&mut file);
 
     let out = env::var("OUT_DIR")?;
@@ -72,7 +72,13 @@ fn check_references(document: &Value, part: &Value) -> Result<(), String> {
 fn keep_what_progenitor_reads_well(document: &mut Value) -> Result<(), String> {
     let parameters = document["components"]["parameters"].clone();
     let paths = document["paths"].as_object_mut().ok_or("there are no paths")?;
-    for (path, item) in paths {
+    for (path, item) in paths.iter_mut().filter(|(path, _)| !path.starts_with("x-")) {
+        let members = item.as_object().into_iter().flatten().map(|(name, _)| name);
+        if let Some(other) =
+            members.into_iter().find(|name| !["get", "summary", "description"].contains(&name.as_str()))
+        {
+            return Err(format!("{path} has {other}: this build knows operations with get, and all they need in them"));
+        }
         let Some(operation) = item.get_mut("get") else { return Err(format!("{path} has no get")) };
         let responses = operation["responses"].as_object_mut().ok_or_else(|| format!("{path} has no responses"))?;
         responses.retain(|status, _| status == "200");
@@ -137,11 +143,17 @@ struct OpenEnum {
 
 fn open_enums(document: &Value) -> Result<Vec<OpenEnum>, String> {
     let schemas = document["components"]["schemas"].as_object().ok_or("there are no schemas")?;
+    if let Some(name) = schemas.iter().find_map(|(name, schema)| has_list_within(schema).then_some(name)) {
+        return Err(format!("x-extensible-enum within {name}: it belongs to a named schema"));
+    }
     let with_list = schemas.iter().filter_map(|(name, schema)| Some((name, schema, schema.get("x-extensible-enum")?)));
     with_list
         .map(|(name, schema, list)| {
             let wrong = |what: String| format!("x-extensible-enum of {name}: {what}");
             let values: Vec<String> = serde_json::from_value(list.clone()).map_err(|error| wrong(error.to_string()))?;
+            if schema["type"] != "string" || values.is_empty() {
+                return Err(wrong("a schema of type string with one value at least is expected".to_owned()));
+            }
             let mut variants = vec!["Other".to_owned()];
             for value in &values {
                 let variant = pascal_case(value);
@@ -158,7 +170,14 @@ fn open_enums(document: &Value) -> Result<Vec<OpenEnum>, String> {
         .collect()
 }
 
+fn has_list_within(schema: &Value) -> bool {
+    let parts = schema.as_object().into_iter().flatten().map(|(_, part)| part);
+    let parts = parts.chain(schema.as_array().into_iter().flatten());
+    { parts }.any(|part| part.get("x-extensible-enum").is_some() || has_list_within(part))
+}
+
 impl OpenEnum {
+    /// The type. How it is read and written stands in `src/models.rs`.
     fn write(&self) -> TokenStream {
         let (name, description, values) = (format_ident!("{}", self.name), &self.description, &self.values);
         let variants: Vec<_> = values.iter().map(|value| format_ident!("{}", pascal_case(value))).collect();
@@ -192,26 +211,55 @@ fn pascal_case(value: &str) -> String {
     words.map(|word| word[..1].to_uppercase() + &word[1..]).collect()
 }
 
-/// The second spellings of members (`x-alias`), by the spelling in the document.
-fn aliases(document: &OpenAPI) -> Result<Vec<(String, String)>, Box<dyn Error>> {
-    let schemas = serde_json::to_value(document.components.as_ref().map(|components| &components.schemas))?;
-    let members = schemas.as_object().into_iter().flatten().filter_map(|(_, schema)| schema["properties"].as_object());
-    let aliases = members.flatten().filter_map(|(name, member)| Some((name, member["x-alias"].as_str()?)));
-    Ok(aliases.map(|(name, alias)| (name.clone(), alias.to_owned())).collect())
+/// The second spelling of a member (`x-alias`).
+struct Alias {
+    schema: String,
+    member: String,
+    alias: String,
+}
+
+fn aliases(document: &Value) -> Result<Vec<Alias>, String> {
+    let schemas = document["components"]["schemas"].as_object().ok_or("there are no schemas")?;
+    let mut aliases = Vec::new();
+    for (schema, definition) in schemas {
+        for (member, property) in definition["properties"].as_object().into_iter().flatten() {
+            let Some(alias) = property.get("x-alias") else { continue };
+            let wrong = |what| format!("x-alias of {member} in {schema}: {what}");
+            let alias = alias.as_str().ok_or_else(|| wrong("it is no text"))?.to_owned();
+            let is_required =
+                definition["required"].as_array().is_some_and(|names| names.contains(&member.as_str().into()));
+            if is_required || property["type"] == "array" {
+                return Err(wrong("only an optional member that is no list may have one"));
+            }
+            if definition["properties"].get(&alias).is_some() {
+                return Err(wrong("another member has this name"));
+            }
+            aliases.push(Alias { schema: schema.clone(), member: member.clone(), alias });
+        }
+    }
+    Ok(aliases)
 }
 
 /// Gives the fields of generated structs the readers of `src/lenient.rs`, by type, so that one
 /// surprise of the wire does not lose the rest of an answer; and leaves room for further fields.
 struct LenientTypes<'a> {
-    aliases: &'a [(String, String)],
+    aliases: &'a [Alias],
 }
 
-const READERS: &[(&str, &str)] = &[
-    ("::std::option::Option<::std::string::String>", "crate::lenient::text"),
-    ("::std::option::Option<::chrono::DateTime<::chrono::Utc>>", "crate::lenient::time"),
-    ("::std::option::Option<i32>", "crate::lenient::integer"),
-    ("::std::vec::Vec<", "crate::lenient::list"),
-];
+fn reader_of(written: &str) -> Option<&'static str> {
+    let is_own = |written: &str| written.starts_with(char::is_uppercase);
+    match (written.strip_prefix("::std::option::Option<"), written.strip_prefix("::std::vec::Vec<")) {
+        (Some("::std::string::String>"), _) => Some("text"),
+        (Some(of), _) if of.starts_with("::chrono::DateTime<") => Some("time"),
+        (Some(of), _) if is_own(of) => Some("object"),
+        (Some("bool>" | "::uuid::Uuid>"), _) => Some("parsed"),
+        (Some(of), _) if of.starts_with(['i', 'u', 'f']) => Some("parsed"),
+        (_, Some(of)) if is_own(of) => Some("objects"),
+        (_, Some(_)) => Some("or_default"),
+        _ if written.starts_with("::std::collections::HashMap<") => Some("or_default"),
+        _ => None,
+    }
+}
 
 impl VisitMut for LenientTypes<'_> {
     fn visit_item_mod_mut(&mut self, module: &mut syn::ItemMod) {
@@ -231,8 +279,8 @@ impl VisitMut for LenientTypes<'_> {
         }
         item.attrs.push(syn::parse_quote!(#[non_exhaustive]));
         for field in &mut item.fields {
-            let written = text_of(&field.ty);
-            if let Some((_, reader)) = READERS.iter().find(|(start, _)| written.starts_with(start)) {
+            if let Some(reader) = reader_of(&text_of(&field.ty)) {
+                let reader = format!("crate::lenient::{reader}");
                 field.attrs.push(syn::parse_quote!(#[serde(deserialize_with = #reader)]));
                 if !field.attrs.iter().any(|attr| text_of(attr).contains("default")) {
                     field.attrs.push(syn::parse_quote!(#[serde(default)]));
@@ -246,40 +294,50 @@ fn text_of(tokens: &impl ToTokens) -> String {
     tokens.to_token_stream().to_string().replace(' ', "")
 }
 
-/// Reads a struct that has a member of two spellings through a copy that has a field for each: what
-/// serde calls an alias fails on an answer that has both.
-fn read_both_spellings(item: &mut syn::Item, aliases: &[(String, String)]) -> Option<[syn::Item; 2]> {
+/// Reads a struct with members of two spellings through a copy that has a field for each: what serde
+/// calls an alias fails on an answer that has both.
+fn read_both_spellings(item: &mut syn::Item, aliases: &[Alias]) -> Option<[syn::Item; 2]> {
     let syn::Item::Struct(item) = item else { return None };
-    let is_of = |field: &syn::Field, name: &str| {
-        let renamed = format!("rename={name:?}");
-        field.attrs.iter().any(|attr| text_of(attr).contains(&renamed))
-            || field.ident.as_ref().is_some_and(|i| i == name)
-    };
-    let (name, alias) = aliases.iter().find(|(name, _)| item.fields.iter().any(|field| is_of(field, name)))?;
-
+    let aliases: Vec<_> = aliases.iter().filter(|alias| item.ident == alias.schema).collect();
+    if aliases.is_empty() {
+        return None;
+    }
     let mut copy = item.clone();
     copy.ident = format_ident!("{}AsSent", item.ident);
     copy.attrs = vec![syn::parse_quote!(#[derive(::serde::Deserialize)])];
-    let mut second = copy.fields.iter().find(|field| is_of(field, name))?.clone();
-    let (first_ident, second_ident) = (second.ident.clone(), format_ident!("second_spelling"));
-    second.ident = Some(second_ident.clone());
-    second.attrs.retain(|attr| !text_of(attr).contains("rename="));
-    second.attrs.push(syn::parse_quote!(#[serde(rename = #alias)]));
-    if let syn::Fields::Named(fields) = &mut copy.fields {
-        fields.named.push(second);
+    let mut values = Vec::new();
+    for field in &item.fields {
+        let ident = &field.ident;
+        let mut value = quote!(sent.#ident);
+        if let Some(Alias { alias, .. }) = aliases.iter().find(|alias| is_of(field, &alias.member)) {
+            let mut second = field.clone();
+            let second_ident = format_ident!("second_spelling_of_{}", ident.as_ref()?);
+            second.attrs.retain(|attr| !text_of(attr).contains("rename="));
+            second.attrs.push(syn::parse_quote!(#[serde(rename = #alias)]));
+            second.ident = Some(second_ident.clone());
+            if let syn::Fields::Named(fields) = &mut copy.fields {
+                fields.named.push(second);
+            }
+            value = quote!(sent.#ident.or(sent.#second_ident));
+        }
+        values.push(quote!(#ident: #value));
     }
     let (sent, original) = (&copy.ident, &item.ident);
-    let others: Vec<_> = item.fields.iter().map(|field| &field.ident).filter(|ident| **ident != first_ident).collect();
     let read: syn::Item = syn::parse_quote! {
         impl ::std::convert::From<#sent> for #original {
             fn from(sent: #sent) -> Self {
-                Self { #first_ident: sent.#first_ident.or(sent.#second_ident), #(#others: sent.#others),* }
+                Self { #(#values),* }
             }
         }
     };
     let from = sent.to_string();
     item.attrs.push(syn::parse_quote!(#[serde(from = #from)]));
     Some([syn::Item::Struct(copy), read])
+}
+
+fn is_of(field: &syn::Field, member: &str) -> bool {
+    let renamed = format!("rename={member:?}");
+    field.attrs.iter().any(|attr| text_of(attr).contains(&renamed)) || field.ident.as_ref().is_some_and(|i| i == member)
 }
 
 /// The named examples, for the emulator: from the document, so that nobody types them again.

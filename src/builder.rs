@@ -12,7 +12,9 @@ use url::{Host, Url};
 
 use crate::client::{PartnerCenter, Shared};
 use crate::cloud::Cloud;
-use crate::context::{MS_APPLICATION, MS_CORRELATION_ID, MS_REQUEST_ID, RequestContext, X_LOCALE, header_value};
+use crate::context::{
+    MS_APPLICATION, MS_CORRELATION_ID, MS_REQUEST_ID, RequestContext, X_LOCALE, append, header_value,
+};
 use crate::credential::{Credential, TokenRequest};
 use crate::error::Error;
 use crate::fleet::Fleet;
@@ -172,7 +174,7 @@ impl<P> Builder<P> {
     /// of the calls of the last ten seconds (default 0.2), and besides so many a second (default 10),
     /// for clients that call seldom. Past it, calls fail with the error they have.
     ///
-    /// The share is taken as one in a whole number of calls: 0.3 lets one in three retry.
+    /// A share below 1 is taken as one in a whole number of calls: 0.3 lets one in four retry.
     pub fn retry_budget(mut self, share: f32, floor_per_second: u32) -> Self {
         self.retry_budget = (share, floor_per_second);
         self
@@ -186,8 +188,9 @@ impl<P> Builder<P> {
     }
 
     /// How large the body of an answer may be, in bytes: default 64 MiB. A larger one is an error
-    /// as soon as its announced or actual length passes the bound. The typed answer can take several
-    /// times the memory of its body.
+    /// as soon as its announced or actual length passes the bound, and so is one that has more than
+    /// 10,000 objects and one for each 64 bytes of the bound: typed, an answer takes at most about ten
+    /// times the bound.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;
         self
@@ -229,12 +232,14 @@ impl<P> Builder<P> {
     fn extra_headers(&self) -> Result<HeaderMap, Error> {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
+            // Up to a colon only: a secret may be behind it.
+            let shown = name.split([':', ' ']).next().unwrap_or_default();
             let key = HeaderName::try_from(name)
-                .map_err(|_| Error::config(format!("{name:?} is not the name of a header")))?;
+                .map_err(|_| Error::config(format!("what begins with {shown:?} is not the name of a header")))?;
             if RESERVED.contains(&key) {
                 return Err(Error::config(format!("the header {key} is written by the client itself")));
             }
-            headers.append(key, header_value(&format!("the header {name}"), value)?);
+            append(&mut headers, key, header_value(&format!("the header {name}"), value)?)?;
         }
         Ok(headers)
     }

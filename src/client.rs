@@ -13,7 +13,7 @@ use crate::builder::Builder;
 use crate::context::{CallIds, RequestContext};
 use crate::credential::{AccessToken, Credential, TokenRequest};
 use crate::customers::Customers;
-use crate::error::{Error, ErrorKind, masked, shortened};
+use crate::error::{Error, ErrorKind, on_one_line};
 use crate::fleet::Fleet;
 use crate::generated;
 use crate::response::Response;
@@ -96,16 +96,13 @@ impl PartnerCenter {
             fleet.count_call();
             let mut backoffs = retry.backoffs();
             loop {
-                let admitted = fleet.admit(retry, &call.deadline).await;
-                let in_flight = admitted.map_err(|error| error.after(call.last.take()))?;
                 let was_refused = call.refused.is_some();
                 let error = match self.attempt(&mut call, &span, &run).await {
                     Ok(response) => return Ok(response),
                     Err(error) => error,
                 };
-                drop(in_flight);
-                fleet.note(&error);
                 if error.refuses_token() && !was_refused {
+                    call.last = Some(error);
                     continue;
                 }
                 if !error.is_retryable() {
@@ -125,44 +122,67 @@ impl PartnerCenter {
             }
         };
         let outcome = attempting.instrument(span.clone()).await;
-        outcome.map_err(|error| {
-            span.record("error.type", tracing::field::debug(error.kind()));
+        let outcome = outcome.map_err(|error| {
             let error = if error.is_timeout() { error.after(call.last) } else { error };
             error.of_call(call.ids, call.attempts)
-        })
+        });
+        record(&span, call.attempts, &outcome);
+        outcome
     }
 
-    /// One attempt: the token, the headers, the generated operation, and what its outcome means.
+    /// A token that the service has not refused in this call.
+    async fn token(&self, call: &Call) -> Result<AccessToken, Error> {
+        let shared = &self.shared;
+        let token_request = TokenRequest { time_left: call.deadline.left(), ..shared.token_request.clone() };
+        let token = call.deadline.bound(shared.credential.token(&token_request)).await;
+        let token = token.unwrap_or_else(|_| Err(Error::sign_in_out_of_time()));
+        let token = token.map_err(|error| error.after_refusal(call.refused.as_ref()))?;
+        match &call.refused {
+            Some((refused, error)) if *refused == token => Err(error.clone()),
+            _ => Ok(token),
+        }
+    }
+
+    /// One attempt: the token, a place, the headers, the generated operation, and what its outcome
+    /// means.
     async fn attempt<T, F, Fut>(&self, call: &mut Call, span: &tracing::Span, run: &F) -> Result<Response<T>, Error>
     where
         T: DeserializeOwned,
         F: Fn(generated::Client) -> Fut,
         Fut: Future<Output = Result<generated::ResponseValue<T>, generated::Error>>,
     {
-        let shared = &self.shared;
-        let token_request = TokenRequest { time_left: call.deadline.left(), ..shared.token_request.clone() };
-        let token = call.deadline.bound(shared.credential.token(&token_request)).await;
-        let token = token.unwrap_or_else(|_| Err(Error::sign_in_out_of_time()));
-        let token = token.map_err(|error| error.after_refusal(call.refused.as_ref()))?;
-        if let Some((_, error)) = call.refused.as_ref().filter(|(refused, _)| *refused == token) {
-            return Err(error.clone());
+        let Shared { fleet, token_request, .. } = &*self.shared;
+        // Before the place: while it is got, a throttle may come, and others need no token.
+        let token = self.token(call).await?;
+        let in_flight = fleet.admit(&self.shared.retry, &call.deadline).await;
+        let in_flight = in_flight.map_err(|error| error.after(call.last.take()))?;
+        let timeout = self.shared.attempt_timeout.min(call.deadline.left());
+        if timeout.is_zero() {
+            return Err(Error::out_of_time());
         }
-        let mut headers = shared.headers.clone();
+        let mut headers = self.shared.headers.clone();
         self.context.write_locale(&mut headers);
         call.ids.write(&mut headers);
         headers.insert(header::AUTHORIZATION, token.authorization()?);
 
-        let timeout = shared.attempt_timeout.min(call.deadline.left());
-        let attempt = Attempt::new(span.clone(), headers, token.clone(), timeout, shared.max_body_size);
-        let base_url = shared.base_url.as_str().trim_end_matches('/');
-        let client = generated::Client::new_with_client(base_url, shared.token_request.http.clone(), attempt.clone());
+        let secrets = call.refused.iter().map(|(refused, _)| refused).chain([&token]).cloned().collect();
+        let attempt = Attempt::new(span.clone(), headers, secrets, timeout, self.shared.max_body_size);
+        let base_url = self.shared.base_url.as_str().trim_end_matches('/');
+        let client = generated::Client::new_with_client(base_url, token_request.http.clone(), attempt.clone());
         call.attempts += 1;
-        let outcome = classify(run(client).await, attempt.take_answer(), &token);
-        log_attempt(span, call.attempts, &outcome);
-        if let Some(error) = outcome.as_ref().err().filter(|error| error.refuses_token()) {
-            shared.credential.refused(&token);
-            call.refused = Some((token, error.clone()));
+        let outcome = classify(run(client).await, attempt.take_answer());
+        log_attempt(call.attempts, &outcome);
+        if let Err(error) = &outcome {
+            fleet.note(error);
+            if error.refuses_token() {
+                // Once a call: what refuses a fresh token, too, is no matter of tokens.
+                if call.refused.is_none() {
+                    self.shared.credential.refused(&token);
+                }
+                call.refused = Some((token, error.clone()));
+            }
         }
+        drop(in_flight);
         let (ids, attempts) = (call.ids, call.attempts);
         outcome.map(|(body, Answer { status, headers, .. })| Response { body, status, headers, ids, attempts })
     }
@@ -175,12 +195,13 @@ impl PartnerCenter {
             otel.name = format_args!("GET {operation}"),
             otel.kind = "client",
             http.request.method = "GET",
-            server.address = base_url.host_str(),
+            server.address = base_url.host_str().map(|host| host.trim_matches(['[', ']'])),
             server.port = base_url.port_or_known_default(),
             url.full = tracing::field::Empty,
             http.response.status_code = tracing::field::Empty,
             http.request.resend_count = tracing::field::Empty,
             error.type = tracing::field::Empty,
+            otel.status_code = tracing::field::Empty,
             partner_center.request_id = %ids.request_id,
             partner_center.correlation_id = %ids.correlation_id,
         )
@@ -203,16 +224,15 @@ struct Call {
 fn classify<T: DeserializeOwned>(
     outcome: Result<generated::ResponseValue<T>, generated::Error>,
     answer: Option<Answer>,
-    token: &AccessToken,
 ) -> Result<(T, Answer), Error> {
     match (outcome, answer) {
-        (_, Some(answer)) if answer.status != http::StatusCode::OK => Err(Error::service(answer, token)),
+        (_, Some(answer)) if answer.status != http::StatusCode::OK => Err(Error::service(answer)),
         (_, Some(answer)) if answer.too_large => Err(Error::decode(answer, "the answer is larger than the bound")),
         (Ok(value), Some(answer)) if is_object(&answer.body) => Ok((value.into_inner(), answer)),
         (Err(generated::Error::CommunicationError(error) | generated::Error::ResponseBodyError(error)), answer) => {
             Err(Error::transport(error, answer))
         }
-        (_, Some(answer)) => Err(unreadable::<T>(answer, token)),
+        (_, Some(answer)) => Err(unreadable::<T>(answer)),
         (_, None) => Err(Error::config("the request cannot be built")),
     }
 }
@@ -223,7 +243,7 @@ fn is_object(body: &[u8]) -> bool {
 }
 
 /// Reads a body again that could not be read, to tell where it is at fault.
-fn unreadable<T: DeserializeOwned>(answer: Answer, token: &AccessToken) -> Error {
+fn unreadable<T: DeserializeOwned>(answer: Answer) -> Error {
     if !is_object(&answer.body) {
         return Error::decode(answer, "the answer is not a JSON object");
     }
@@ -231,30 +251,50 @@ fn unreadable<T: DeserializeOwned>(answer: Answer, token: &AccessToken) -> Error
     match serde_path_to_error::deserialize::<_, T>(&mut reader) {
         Ok(_) => Error::decode(answer, "the answer goes on after its end"),
         Err(error) => {
-            let message = match error.path().to_string().as_str() {
+            let path = on_one_line(&error.path().to_string());
+            // As text: serde's own error can hold a whole member of the body.
+            let reason = on_one_line(&error.inner().to_string());
+            let has_length =
+                [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].map(|name| answer.headers.contains_key(name));
+            if error.inner().is_eof() && has_length == [false, false] {
+                return Error::broke_off(answer, reason);
+            }
+            let message = match path.as_str() {
                 "." | "?" => "cannot read the answer".to_owned(),
                 path => format!("cannot read the answer at `{path}`"),
             };
-            // As text: serde's own error can hold a whole member of the body.
-            let reason = shortened(&masked(&error.into_inner().to_string(), &[token.expose()]));
             Error::decode(answer, message).caused_by(reason)
         }
     }
 }
 
-fn log_attempt<T>(span: &tracing::Span, attempt: u32, outcome: &Result<(T, Answer), Error>) {
-    span.record("http.request.resend_count", attempt - 1);
+/// What a call came to, as OpenTelemetry wants to have it of HTTP clients.
+fn record<T>(span: &tracing::Span, attempts: u32, outcome: &Result<Response<T>, Error>) {
+    if attempts > 1 {
+        span.record("http.request.resend_count", attempts - 1);
+    }
     let status = match outcome {
-        Ok((_, answer)) => Some(answer.status),
-        Err(error) => error.status(),
+        Ok(response) => Some(response.status),
+        Err(error) => error.status().filter(|_| error.kind() != ErrorKind::Credential),
     };
     if let Some(status) = status {
         span.record("http.response.status_code", status.as_u16());
     }
+    if let Err(error) = outcome {
+        span.record("otel.status_code", "ERROR");
+        match status.filter(|_| error.kind() == ErrorKind::Service) {
+            Some(status) => span.record("error.type", status.as_str()),
+            None => span.record("error.type", tracing::field::debug(error.kind())),
+        };
+    }
+}
+
+fn log_attempt<T>(attempt: u32, outcome: &Result<(T, Answer), Error>) {
     match outcome {
-        Ok(_) => tracing::debug!(attempt, "answered"),
+        Ok((_, answer)) => tracing::debug!(attempt, http.response.status_code = answer.status.as_u16(), "answered"),
         Err(error) => {
-            tracing::debug!(attempt, error = %error, retryable = error.is_retryable(), "failed");
+            let status = error.status().map(|status| status.as_u16());
+            tracing::debug!(attempt, http.response.status_code = status, error = %error, retryable = error.is_retryable(), "failed");
         }
     }
 }

@@ -46,7 +46,8 @@ impl RequestContext {
     /// Sends this `MS-RequestId` with every call of the handle.
     ///
     /// The documents want a new one for each call; without this, each call has a fresh one, which
-    /// stays the same over its attempts. Set it to repeat a call under the id it had.
+    /// stays the same over its attempts. Set it to repeat a call under the id it had. A wait for an
+    /// upload makes many calls, so each of them has a fresh one in any case.
     #[must_use]
     pub fn request_id(mut self, id: Uuid) -> Self {
         self.request_id = Some(id);
@@ -84,9 +85,10 @@ impl RequestContext {
         self.call_timeout.unwrap_or(of_client)
     }
 
-    /// The same with a correlation id: the caller's, or a fresh one.
+    /// The same for many calls that belong together: with one correlation id, the caller's or a fresh
+    /// one, and with a request id for each.
     pub(crate) fn correlated(&self) -> Self {
-        self.clone().correlation_id(self.ids().correlation_id)
+        Self { request_id: None, correlation_id: Some(self.ids().correlation_id), ..self.clone() }
     }
 
     /// The ids of one call: the caller's, or fresh ones.
@@ -130,7 +132,13 @@ pub(crate) fn header_value(what: &str, text: &str) -> Result<HeaderValue, Error>
     value.ok_or_else(|| Error::config(format!("{what} has characters that no HTTP header may carry")))
 }
 
-/// A header of an answer, if it is text.
+/// Adds a header, if there is room: `HeaderMap` panics beyond its size.
+pub(crate) fn append(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Result<(), Error> {
+    let added = headers.try_append(name, value).map(|_| ());
+    added.map_err(|error| Error::config("there are too many headers").caused_by(error))
+}
+
+/// A header of an answer, if it is text; beyond ASCII, too, as some put it into a `Location`.
 pub(crate) fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
+    str::from_utf8(headers.get(name)?.as_bytes()).ok()
 }

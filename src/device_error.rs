@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
 
+use crate::error::on_one_line;
 use crate::models::{BatchUploadDetails, DeviceUploadDetails, UploadStatus};
 
 /// Why a device failed.
@@ -48,7 +49,7 @@ const ALREADY_ASSIGNED: u32 = 806;
 const ASSIGNED_TO_OTHER_TENANT: u32 = 808;
 
 static KNOWN: [Known; 14] = [
-    known(STORAGE_ERROR, "StorageError", "the service could not store the device", "try again later"),
+    known(STORAGE_ERROR, "StorageError", "a general failure of the service", "try again later"),
     known(801, "InvalidZtdRequestBody", "the request is malformed or names no tenant", "check the form of the upload"),
     known(
         802,
@@ -66,7 +67,7 @@ static KNOWN: [Known; 14] = [
         ALREADY_ASSIGNED,
         "ZtdDeviceAlreadyAssigned",
         "the device is already registered to this tenant",
-        "nothing is left to do",
+        "nothing is left to do if it is among the tenant's Autopilot devices",
     ),
     known(
         807,
@@ -114,7 +115,7 @@ static KNOWN: [Known; 14] = [
         814,
         "ZtdDeviceAlreadyAadRegistered",
         "the device has an object in the directory already",
-        "delete the device from the directory, then upload it again",
+        "look there whether it is in use before anything else",
     ),
     // Its number is in no source.
     Known {
@@ -215,7 +216,7 @@ impl fmt::Display for DeviceError {
             ("", name) => name.to_owned(),
             (code, name) => format!("{code} {name}"),
         };
-        f.write_str(&crate::error::on_one_line(&line))?;
+        f.write_str(&on_one_line(&line))?;
         let Some(Known { meaning, remedy, .. }) = self.known else { return Ok(()) };
         write!(f, ": {meaning}; {remedy}")
     }
@@ -270,9 +271,9 @@ impl fmt::Display for FailedDevice<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let DeviceUploadDetails { serial_number, product_key, device_id, .. } = self.device;
         let ids = [("serial number", serial_number), ("product key", product_key), ("id", device_id)];
-        let trimmed = ids.iter().filter_map(|(what, id)| Some((what, id.as_deref()?.trim())));
-        match { trimmed }.find(|(_, id)| !id.is_empty()) {
-            Some((what, id)) => write!(f, "device with {what} {}", crate::error::on_one_line(id))?,
+        let mut shown = ids.iter().filter_map(|(what, id)| Some((what, on_one_line(id.as_deref()?))));
+        match shown.find(|(_, id)| !id.is_empty()) {
+            Some((what, id)) => write!(f, "device with {what} {id}")?,
             None => write!(f, "device {} of the upload", self.position)?,
         }
         write!(f, ": {}", self.error)
@@ -311,12 +312,13 @@ impl fmt::Display for UploadSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.devices, if self.devices == 1 { "device" } else { "devices" })?;
         for (n, (status, count)) in self.by_status.iter().enumerate() {
-            let status = crate::error::on_one_line(status.as_str());
+            let status = on_one_line(status.as_str());
+            let status = if status.is_empty() { "without status" } else { &status };
             write!(f, "{} {count} {status}", if n == 0 { ":" } else { "," })?;
         }
         for (n, (error, count)) in self.by_error.iter().enumerate() {
-            let reason = format!("{} {}", error.code().trim(), error.name());
-            let reason = crate::error::on_one_line(reason.trim());
+            let reason = on_one_line(&format!("{} {}", error.code().trim(), error.name()));
+            let reason = if reason.is_empty() { "without a reason" } else { &reason };
             write!(f, "{} {count} × {reason}", if n == 0 { "; errors:" } else { "," })?;
         }
         Ok(())
@@ -338,7 +340,8 @@ impl DeviceUploadDetails {
     pub fn error(&self) -> Option<DeviceError> {
         let text = |member: &Option<String>| member.clone().unwrap_or_default();
         let error = DeviceError::new(text(&self.error_code), text(&self.error_description));
-        let has_code = !error.code.trim().is_empty() && error.code.trim().parse() != Ok(0.0);
+        // 0, 0.0, 0x00000000, or nothing.
+        let has_code = error.code.trim().chars().any(|c| !matches!(c, '0' | '.' | 'x' | 'X'));
         let has_failed = self.status == Some(UploadStatus::FinishedWithErrors) || has_code || error.known.is_some();
         has_failed.then_some(error)
     }

@@ -40,11 +40,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
+use url::Position;
 
 use crate::client::PartnerCenter;
 use crate::cloud::Cloud;
 use crate::credential::AccessToken;
-use crate::models::{BatchTrackingId, CustomerId, DeviceBatch};
+use crate::models::{BatchTrackingId, CustomerId, DeviceBatch, Link};
 use crate::retry::RetryPolicy;
 use authority::Authority;
 use service::{EXAMPLE_CUSTOMER, EXAMPLE_UPLOAD, Service};
@@ -141,9 +142,13 @@ impl Emulator {
         self.parts().service.add_upload(customer, id, upload);
     }
 
-    /// Adds what a link points to: any JSON, at the link's own text.
+    /// Adds what a link points to: any JSON, at the link's own text. What no client would follow, such
+    /// as a link to another host, is not held.
     pub fn add_resource(&self, uri: &str, body: Value) {
-        self.parts().service.add_resource(uri, body);
+        let link = Link { uri: Some(uri.to_owned()), ..Link::default() };
+        if let Ok(target) = crate::uri::target(&self.partner.shared.base_url, &link) {
+            self.parts().service.add_resource(&target[Position::BeforePath..], body);
+        }
     }
 
     /// Answers the next `calls` requests to the service with this status and its documented fault.

@@ -10,9 +10,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::Utc;
 use http::header::{LOCATION, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
+use serde::Deserializer;
+use serde::de::{MapAccess, Visitor};
 use serde_json::{Map, Value};
-use url::form_urlencoded;
 use uuid::Uuid;
 
 use crate::context::{CallIds, MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID, header_text};
@@ -74,7 +75,7 @@ struct Inner {
     attempts: u32,
     answer: Option<Answer>,
     retry_after: Option<Duration>,
-    fault: Fault,
+    fault: Arc<Fault>,
     last_answer: Option<Response<BatchUploadDetails>>,
 }
 
@@ -90,11 +91,14 @@ struct Fault {
     correlation_id: Option<String>,
 }
 
+/// No fault is larger: its text has 1024 characters at most.
+const LARGEST_FAULT: usize = 1 << 20;
+
 impl Fault {
     /// Reads each member by itself: one of an unexpected type does not lose the others.
-    fn read(body: &[u8], token: &str) -> Self {
+    fn read(body: &[u8]) -> Self {
         let mut members = members(body);
-        let mut text = |name| member_text(members.remove(name)).map(|text| masked(&text, &[token]));
+        let mut text = |name| member_text(members.remove(name));
         Self {
             code: text("code"),
             // `message` is the gateway's word for it, in the answer to a throttled call.
@@ -106,31 +110,58 @@ impl Fault {
     }
 
     /// Reads what a sign-in was refused with: OAuth's members, and those that Microsoft adds.
-    fn read_sign_in(body: &[u8], secrets: &[&str]) -> Self {
+    fn read_sign_in(body: &[u8]) -> Self {
         let mut members = members(body);
-        let mut text = |name| {
-            let text = masked(&member_text(members.remove(name))?, secrets);
-            // An echo of the form, in whatever encoding.
-            let is_echo = ["client_secret=", "refresh_token="].iter().any(|member| text.contains(member));
-            Some(if is_echo { "***".to_owned() } else { text })
+        let codes = match members.remove("error_codes") {
+            Some(Value::Array(codes)) => codes,
+            code => Vec::from_iter(code),
         };
+        let error_codes = codes.into_iter().filter_map(|code| member_text(Some(code))?.parse().ok()).collect();
+        let mut text =
+            |name| member_text(members.remove(name)).map(|text| if is_echo(&text) { "***".to_owned() } else { text });
         Self {
             code: text("error"),
             description: text("error_description"),
             trace_id: text("trace_id"),
             correlation_id: text("correlation_id"),
-            error_codes: match members.remove("error_codes") {
-                Some(Value::Array(codes)) => codes.iter().filter_map(Value::as_u64).collect(),
-                _ => Vec::new(),
-            },
+            error_codes,
             ..Self::default()
         }
     }
 }
 
+/// The members of an object by their names in lower case, as far as they can be read: what follows a
+/// broken one, or an end that is missing, does not lose those before it.
 fn members(body: &[u8]) -> Map<String, Value> {
-    // A byte of another encoding in one text does not lose the other members.
-    serde_json::from_str(&String::from_utf8_lossy(body)).unwrap_or_default()
+    struct Members<'a>(&'a mut Map<String, Value>);
+
+    impl<'de> Visitor<'de> for Members<'_> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+            while let Some((name, value)) = members.next_entry::<String, Value>()? {
+                self.0.entry(name.to_ascii_lowercase()).or_insert(value);
+            }
+            Ok(())
+        }
+    }
+
+    let mut members = Map::new();
+    if body.len() <= LARGEST_FAULT {
+        // A byte of another encoding in one text does not lose the others.
+        let text = String::from_utf8_lossy(body);
+        let _ = serde_json::Deserializer::from_str(&text).deserialize_map(Members(&mut members));
+    }
+    members
+}
+
+/// An echo of the form that asks for a token, in which a secret may stand in any encoding.
+fn is_echo(text: &str) -> bool {
+    ["client_secret=", "refresh_token="].iter().any(|name| text.contains(name))
 }
 
 fn member_text(member: Option<Value>) -> Option<String> {
@@ -139,18 +170,6 @@ fn member_text(member: Option<Value>) -> Option<String> {
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
-}
-
-/// A server that echoes the request must not bring a secret into an error: neither as it is nor as
-/// a form sends it. The bytes of a body have been masked before; its texts may have been escaped.
-pub(crate) fn masked(text: &str, secrets: &[&str]) -> String {
-    secrets.iter().fold(text.to_owned(), |text, secret| {
-        let in_a_form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-        let in_lower_case = form_urlencoded::byte_serialize(secret.as_bytes())
-            .map(|part| if part.starts_with('%') { part.to_ascii_lowercase() } else { part.to_owned() });
-        let in_lower_case: String = in_lower_case.collect();
-        [secret, in_a_form.as_str(), in_lower_case.as_str()].iter().fold(text, |text, form| text.replace(form, "***"))
-    })
 }
 
 impl Error {
@@ -165,7 +184,7 @@ impl Error {
             attempts: 0,
             answer: None,
             retry_after: None,
-            fault: Fault::default(),
+            fault: Arc::default(),
             last_answer: None,
         }))
     }
@@ -191,33 +210,35 @@ impl Error {
 
     /// The authority could not be reached, or its answer broke off.
     pub(crate) fn sign_in_transport(source: reqwest::Error) -> Self {
-        let timeout = source.is_timeout();
         let message = match &source {
-            error if error.is_timeout() => "no access token: the sign-in service did not answer in time",
+            error if error.is_timeout() => return Self::sign_in_timed_out().caused_by(source),
             error if error.is_connect() => "no access token: cannot connect to the sign-in service",
             _ => "no access token: no answer from the sign-in service",
         };
-        let mut error = Self::new(ErrorKind::Credential, message).caused_by(source).retryable();
-        error.0.timeout = timeout;
+        Self::new(ErrorKind::Credential, message).caused_by(source).retryable()
+    }
+
+    /// The authority did not answer in the time that a request for a token has.
+    pub(crate) fn sign_in_timed_out() -> Self {
+        let message = "no access token: the sign-in service did not answer in time";
+        let mut error = Self::new(ErrorKind::Credential, message).retryable();
+        error.0.timeout = true;
         error
     }
 
     /// The authority answered with something other than 200. Of its answer only what is known to
     /// hold no secret is kept.
-    pub(crate) fn sign_in_refused(answer: &Answer, secrets: &[&str]) -> Self {
+    pub(crate) fn sign_in_refused(mut answer: Answer, secrets: &[&str]) -> Self {
+        answer.hide(secrets);
         let mut error = Self::new(ErrorKind::Credential, "no access token: the sign-in service answered");
-        error.0.fault = Fault::read_sign_in(&answer.body, secrets);
+        error.0.fault = Fault::read_sign_in(&answer.body).into();
         let busy = error.code() == Some("temporarily_unavailable");
         error.0.transient = busy || matches!(answer.status.as_u16(), 408 | 429 | 500..=599);
         error.0.retry_after = retry_after(&answer.headers, Utc::now());
-        let mut headers = HeaderMap::new();
-        for name in [LOCATION, RETRY_AFTER] {
-            let text = header_text(&answer.headers, &name).map(|text| masked(text, secrets));
-            if let Some(Ok(value)) = text.map(HeaderValue::try_from) {
-                headers.insert(name, value);
-            }
-        }
-        error.0.answer = Some(Answer { status: answer.status, headers, body: Bytes::new(), too_large: false });
+        let kept = [LOCATION, RETRY_AFTER].map(|name| Some((answer.headers.get(&name)?.clone(), name)));
+        let kept = kept.into_iter().flatten().map(|(value, name)| (name, value));
+        answer.headers = kept.filter(|(_, value)| !value.to_str().is_ok_and(is_echo)).collect();
+        error.0.answer = Some(Answer { body: Bytes::new(), ..answer });
         error
     }
 
@@ -269,6 +290,9 @@ impl Error {
 
     /// Nothing usable came back. What came of the answer is kept, for its ids.
     pub(crate) fn transport(source: reqwest::Error, answer: Option<Answer>) -> Self {
+        if source.is_builder() {
+            return Self::config("the request cannot be built").caused_by(source);
+        }
         let message = match &source {
             error if error.is_timeout() => "the service did not answer in time",
             error if error.is_connect() => "cannot connect to the service",
@@ -281,22 +305,24 @@ impl Error {
         error
     }
 
-    pub(crate) fn service(answer: Answer, token: &AccessToken) -> Self {
-        let fault = Fault::read(&answer.body, token.expose());
-        Self::answered(answer, fault)
-    }
-
-    fn answered(answer: Answer, fault: Fault) -> Self {
+    pub(crate) fn service(answer: Answer) -> Self {
         let mut error = Self::new(ErrorKind::Service, "the service answered");
         error.0.transient = matches!(answer.status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504);
         error.0.retry_after = retry_after(&answer.headers, Utc::now());
-        error.0.fault = fault;
+        error.0.fault = Fault::read(&answer.body).into();
         error.0.answer = Some(answer);
         if error.is_mfa_required() {
             error.0.message = "the user of this token has to sign in anew, with multi-factor authentication: \
                                the service answered"
                 .into();
         }
+        error
+    }
+
+    /// A 200 without length whose text has no end.
+    pub(crate) fn broke_off(answer: Answer, reason: String) -> Self {
+        let mut error = Self::new(ErrorKind::Transport, "the answer broke off").caused_by(reason);
+        (error.0.transient, error.0.answer) = (true, Some(answer));
         error
     }
 
@@ -322,6 +348,7 @@ impl Error {
             (None, Some(last)) => (Some(last.ids), last.attempts),
             (None, None) => (None, 0),
         };
+        error.0.retry_after = failed.as_ref().and_then(Self::retry_after);
         (error.0.timeout, error.0.last_answer) = (true, last);
         error.after(failed)
     }
@@ -523,13 +550,10 @@ pub(crate) fn on_one_line(text: &str) -> String {
     let turns = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     let is_printable = |c: char| !c.is_control() && !turns(c);
     let line: String = text.chars().map(|c| if is_printable(c) { c } else { ' ' }).collect();
-    shortened(line.trim_end().trim_end_matches('.'))
-}
-
-pub(crate) fn shortened(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+    let line = line.trim();
+    match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
     }
 }
 
@@ -544,7 +568,7 @@ impl fmt::Display for Error {
             write!(f, ", code {}", on_one_line(code))?;
         }
         if let Some(description) = self.description() {
-            write!(f, ": {}", on_one_line(description))?;
+            write!(f, ": {}", on_one_line(description).trim_end_matches('.'))?;
         }
         if let Some(location) = self.location() {
             write!(f, ", redirecting to {}", on_one_line(location))?;
@@ -555,7 +579,7 @@ impl fmt::Display for Error {
         let (name, id, correlation_id) = match self.0.kind {
             ErrorKind::Credential => ("trace id", self.trace_id().map(str::to_owned), None),
             _ => {
-                let sent = |id: Option<Uuid>| id.map(|id| id.to_string());
+                let sent = |id: Option<Uuid>| id.filter(|_| self.0.attempts > 0).map(|id| id.to_string());
                 let id = self.service_request_id().map(str::to_owned).or_else(|| sent(self.request_id()));
                 ("request id", id, sent(self.correlation_id()))
             }

@@ -1,7 +1,7 @@
 //! What the calls of one client, and of its clones, owe each other and the service: they share a
 //! throttle, a budget for retries, and a bound on calls in flight.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -27,7 +27,7 @@ pub(crate) struct Fleet {
 /// A throttle is the partner's, not the call's.
 struct Throttle {
     until: Instant,
-    error: Error,
+    error: Arc<Error>,
 }
 
 impl Fleet {
@@ -40,6 +40,8 @@ impl Fleet {
         if max_in_flight.is_some_and(|calls| calls == 0 || calls > Semaphore::MAX_PERMITS) {
             return Err(Error::config("the bound on calls in flight lets no call through, or has no bound"));
         }
+        // The budget itself rounds the other way: of 0.7 it would make a retry for each call.
+        let share = if share > 0.0 && share < 1.0 { 1.0 / (1.0 / share).ceil() } else { share };
         Ok(Self {
             throttle: Mutex::new(None),
             budget: TpsBudget::new(BUDGET_WINDOW, floor, share),
@@ -87,15 +89,15 @@ impl Fleet {
         let until = Instant::now() + wait.min(LONGEST_THROTTLE);
         let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
         if throttle.as_ref().is_none_or(|known| known.until < until) {
-            *throttle = Some(Throttle { until, error: error.clone() });
+            *throttle = Some(Throttle { until, error: Arc::new(error.clone()) });
         }
     }
 
     /// How long the throttle still holds, if one does, and the error that told of it.
-    fn throttle(&self) -> Option<(Duration, Error)> {
-        let throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        let Throttle { until, error } = throttle.as_ref()?;
-        let left = until.saturating_duration_since(Instant::now());
-        (!left.is_zero()).then(|| (left, error.clone()))
+    fn throttle(&self) -> Option<(Duration, Arc<Error>)> {
+        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        throttle.take_if(|throttle| throttle.until <= now);
+        throttle.as_ref().map(|Throttle { until, error }| (*until - now, Arc::clone(error)))
     }
 }

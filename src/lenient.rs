@@ -6,9 +6,11 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::str::FromStr;
 
 use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
-use serde::de::{self, Deserialize, Deserializer, SeqAccess, Unexpected, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 
 /// A text, or a number or boolean as its text: `errorCode` is `"808"` or `808`.
 struct Text(String);
@@ -40,8 +42,14 @@ impl<'de> Deserialize<'de> for Text {
                 Ok(Text(value.to_string()))
             }
 
-            fn visit_f64<E>(self, value: f64) -> Result<Text, E> {
-                Ok(Text(value.to_string()))
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Text, E> {
+                // Beyond, its last digits are lost: no text is better than a wrong one.
+                let is_exact = value.abs() < (1_u64 << f64::MANTISSA_DIGITS) as f64;
+                if is_exact {
+                    Ok(Text(value.to_string()))
+                } else {
+                    Err(E::invalid_value(Unexpected::Float(value), &self))
+                }
             }
 
             fn visit_bool<E>(self, value: bool) -> Result<Text, E> {
@@ -58,43 +66,70 @@ pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     Ok(Option::<Text>::deserialize(deserializer)?.map(|Text(text)| text))
 }
 
-/// Reads an optional integer, also from its text (`"5"`). Empty is none.
-pub(crate) fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, D::Error> {
+/// Reads an optional number, boolean or id, also from its text (`"5"`). Empty is none.
+pub(crate) fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     let Some(text) = text(deserializer)? else { return Ok(None) };
     match text.trim() {
         "" => Ok(None),
-        digits => {
-            let wrong = || de::Error::invalid_value(Unexpected::Str(digits), &"a 32-bit integer");
-            digits.parse().map(Some).map_err(|_| wrong())
-        }
+        text => text.parse().map(Some).map_err(|error| de::Error::custom(format_args!("{text:?}: {error}"))),
     }
 }
 
-/// Reads a list; entries that are null are left out.
-pub(crate) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    struct ListVisitor<T>(PhantomData<T>);
+/// An object; empty, in any form, is none. Serde alone would read a list by position.
+struct Object<T>(Option<T>);
 
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
-        type Value = Vec<T>;
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor<T>(PhantomData<T>);
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list")
-        }
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+            type Value = Object<T>;
 
-        fn visit_unit<E>(self) -> Result<Vec<T>, E> {
-            Ok(Vec::new())
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Vec<T>, A::Error> {
-            let mut list = Vec::new();
-            while let Some(entry) = entries.next_element::<Option<T>>()? {
-                list.extend(entry);
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
             }
-            Ok(list)
-        }
-    }
 
-    deserializer.deserialize_any(ListVisitor(PhantomData))
+            fn visit_unit<E>(self) -> Result<Object<T>, E> {
+                Ok(Object(None))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Object<T>, E> {
+                if text.is_empty() { Ok(Object(None)) } else { Err(E::invalid_type(Unexpected::Str(text), &self)) }
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Object<T>, A::Error> {
+                match entries.next_element::<IgnoredAny>()? {
+                    None => Ok(Object(None)),
+                    Some(_) => Err(de::Error::invalid_type(Unexpected::Seq, &self)),
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members)).map(|object| Object(Some(object)))
+            }
+        }
+
+        deserializer.deserialize_any(ObjectVisitor(PhantomData))
+    }
+}
+
+/// Reads an optional object.
+pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Ok(Object::deserialize(deserializer)?.0)
+}
+
+/// Reads a list of objects; entries that are none are left out.
+pub(crate) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    Ok(or_default::<_, Vec<Object<T>>>(deserializer)?.into_iter().filter_map(|Object(object)| object).collect())
+}
+
+/// Reads a list or map of anything else.
+pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Reads an optional time. Without offset it is UTC, as the documents say in words.

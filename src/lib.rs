@@ -21,6 +21,7 @@ mod lenient;
 pub mod models;
 mod response;
 mod retry;
+mod secrets;
 mod uri;
 mod wait;
 mod wire;

@@ -50,7 +50,8 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Every call is sent once.
+    /// Every call is sent once; or twice, where the service refuses a token (401) that the credential
+    /// has another for.
     pub fn none() -> Self {
         Self::default().retries(0)
     }
@@ -115,10 +116,11 @@ impl RetryPolicy {
         jitter: f64,
         time_left: Duration,
     ) -> Option<Duration> {
-        let backoff = backoff?.mul_f64(1.0 + jitter).min(self.max_delay);
+        let backoff = backoff?;
+        let backoff = lengthened(backoff, backoff.mul_f64(jitter), time_left).min(self.max_delay);
         let delay = match retry_after {
             Some(wait) if wait > self.longest_retry_after => return None,
-            Some(wait) => backoff.max(spread(wait, jitter)),
+            Some(wait) => backoff.max(spread(wait, jitter, time_left)),
             None => backoff,
         };
         (delay < time_left).then_some(delay)
@@ -127,14 +129,19 @@ impl RetryPolicy {
     /// How long to wait for a throttle to end; none if that is longer than allowed, or than the time
     /// left.
     pub(crate) fn throttle_delay(&self, wait: Duration, time_left: Duration) -> Option<Duration> {
-        let delay = spread(wait, self.jitter());
-        (wait <= self.longest_retry_after && delay < time_left).then_some(delay)
+        let fits = wait <= self.longest_retry_after && wait < time_left;
+        fits.then(|| spread(wait, self.jitter(), time_left))
     }
 }
 
 /// A wait that many calls share, and up to a tenth more.
-fn spread(wait: Duration, jitter: f64) -> Duration {
-    wait.saturating_add((wait / 10).mul_f64(jitter))
+fn spread(wait: Duration, jitter: f64, time_left: Duration) -> Duration {
+    lengthened(wait, (wait / 10).mul_f64(jitter), time_left)
+}
+
+/// What is added by chance takes half of the time left at most, so that it alone fails no call.
+fn lengthened(delay: Duration, by: Duration, time_left: Duration) -> Duration {
+    delay.saturating_add(by.min(time_left.saturating_sub(delay) / 2))
 }
 
 /// When a call has to have ended.
@@ -162,7 +169,11 @@ impl Deadline {
 /// The wait that an answer asks for: seconds, or a date from which the wait counts. What is in the
 /// past, negative or neither is ignored.
 pub(crate) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
-    let text = header_text(headers, &RETRY_AFTER)?.trim();
+    wait_of(header_text(headers, &RETRY_AFTER)?, now)
+}
+
+pub(crate) fn wait_of(text: &str, now: DateTime<Utc>) -> Option<Duration> {
+    let text = text.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
@@ -192,6 +203,9 @@ mod tests {
         assert_eq!(next(4, None, 0.5), Some(6 * SECOND));
         assert_eq!(next(20, None, 1.0), Some(30 * SECOND), "the cap holds for both together");
         assert_eq!(next(0, Some(60 * SECOND), 0.5), Some(63 * SECOND));
+        assert_eq!(next(0, Some(98 * SECOND), 1.0), Some(99 * SECOND), "chance alone fails no call");
+        assert_eq!(policy.throttle_delay(100 * SECOND, 100 * SECOND), None);
+        assert!(policy.throttle_delay(98 * SECOND, 100 * SECOND).is_some_and(|delay| delay <= 99 * SECOND));
         let random: std::collections::BTreeSet<_> = (0..100).map(|_| policy.jitter().to_bits()).collect();
         assert!(random.len() > 50);
         assert_eq!(policy.without_jitter().jitter(), 0.0);

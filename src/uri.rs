@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 
-use http::header::{self, HeaderName};
+use http::header::HeaderName;
 use http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::builder::RESERVED;
 use crate::client::PartnerCenter;
-use crate::context::header_value;
+use crate::context::{append, header_value};
 use crate::customers::BatchUploadStatus;
 use crate::error::{Error, on_one_line};
 use crate::models::{BatchTrackingId, CustomerId, Link};
@@ -169,7 +169,9 @@ impl PartnerCenter {
     /// Gets what a link points to, as a type of your own: the devices of a batch, for example.
     ///
     /// The link may be relative, with or without `/v1`, or absolute; spaces and other characters that
-    /// no URL may have are encoded. Its headers are sent, but for those that the client writes itself.
+    /// no URL may have are encoded. A `?` begins the query and `%20` is a space, also where the service
+    /// has put the name of a batch into the link as it is. The link's headers are sent, but for those
+    /// that the client writes itself, or that belong to a connection.
     ///
     /// ```
     /// # #[cfg(feature = "emulator")]
@@ -213,7 +215,7 @@ impl PartnerCenter {
 }
 
 /// Where a link points to, below the base URL of the service and nowhere else.
-fn target(base_url: &Url, link: &Link) -> Result<Url, Error> {
+pub(crate) fn target(base_url: &Url, link: &Link) -> Result<Url, Error> {
     let refused = |why: &str| Err(Error::config(format!("the link is not followed: it {why}")));
     if link.method.as_deref().is_some_and(|method| !method.trim().eq_ignore_ascii_case(Method::GET.as_str())) {
         return refused("is not for GET");
@@ -235,10 +237,15 @@ fn target(base_url: &Url, link: &Link) -> Result<Url, Error> {
     let version = if path.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("/v1/")) { "" } else { "/v1" };
     url.set_path(&format!("{base_path}{version}{path}"));
     url.set_query(parts.query.map(encoded).as_deref());
-    // Dots lead elsewhere, encoded too: gateways are known to decode before they route.
-    let climbs = percent_decode_str(parts.path).decode_utf8_lossy();
-    let climbs = percent_decode_str(&climbs).decode_utf8_lossy().split(['/', '\\']).any(|part| part == "..");
-    if climbs { refused("climbs out of its path") } else { Ok(url) }
+    // Dots lead elsewhere, encoded too: gateways are known to decode before they route, and to cut off
+    // what is behind a semicolon.
+    let decoded = percent_decode_str(parts.path).decode_utf8_lossy();
+    let decoded = percent_decode_str(&decoded).decode_utf8_lossy();
+    let is_dots = |part: &str| matches!(part.split(';').next(), Some("." | ".."));
+    if decoded.split(['/', '\\']).any(is_dots) {
+        return refused("has dots for a part of its path");
+    }
+    if http::Uri::try_from(url.as_str()).is_err() { refused("is no URI that HTTP can carry") } else { Ok(url) }
 }
 
 /// Encodes what the URL parser would take for something else: names of batches stand in links as
@@ -258,6 +265,17 @@ fn encoded(text: &str) -> String {
     encoded
 }
 
+/// Headers of links that are not sent: of single connections, for other methods than GET, or secrets.
+const UNSENT: [&str; 7] = [
+    "cookie",
+    "http2-settings",
+    "keep-alive",
+    "proxy-connection",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+];
+
 /// The headers of a link that are not the client's own.
 fn headers(link: &Link) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
@@ -265,8 +283,8 @@ fn headers(link: &Link) -> Result<HeaderMap, Error> {
         let (Some(key), value) = (&pair.key, pair.value.as_deref().unwrap_or_default()) else { continue };
         let name =
             HeaderName::try_from(key).map_err(|_| Error::config("the link has a header with a name that is none"))?;
-        if !RESERVED.contains(&name) && name != header::COOKIE {
-            headers.append(name, header_value("a header of the link", value)?);
+        if !RESERVED.contains(&name) && !UNSENT.contains(&name.as_str()) {
+            append(&mut headers, name, header_value("a header of the link", value)?)?;
         }
     }
     Ok(headers)

@@ -1,6 +1,5 @@
 //! Waiting for an upload to end: when to ask, when to stop, and what to tell in between.
 
-use std::iter;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -70,8 +69,8 @@ impl Wait {
         self
     }
 
-    /// How long to wait in all: default one hour. The upload is asked for a last time shortly before
-    /// that is over; and once in any case, which may take a second more.
+    /// How long to wait in all: default one hour. The upload is asked for a last time 10 seconds before
+    /// that is over (half way, if it is less than 20); and once if it is nothing.
     ///
     /// ```
     /// let a_day = partner_center_devices::Wait::default().at_most(std::time::Duration::from_secs(86_400));
@@ -83,8 +82,9 @@ impl Wait {
     }
 
     fn delays(&self) -> impl Iterator<Item = Duration> + Send + use<> {
-        // Arithmetic of floating-point durations overflows beyond, and nobody waits so long.
-        let bounded = |delay: Duration| delay.min(Duration::from_secs(86_400));
+        // Nothing does not grow. Beyond a day the arithmetic of floating-point durations overflows,
+        // and nobody waits so long.
+        let bounded = |delay: Duration| delay.clamp(Duration::from_millis(1), Duration::from_secs(86_400));
         let growing = ExponentialBuilder::new()
             .with_factor(1.5)
             .with_min_delay(bounded(*self.intervals.start()))
@@ -124,8 +124,8 @@ impl BatchUploadStatus {
     /// # Errors
     ///
     /// [`NotFinished`](crate::ErrorKind::NotFinished) past the limit; and those of [`get`](Self::get).
-    /// Once the upload has been seen, errors that may pass do not end the wait before its limit, nor
-    /// does a throttle ever. The error has the [last answer](Error::last_answer), if there was one.
+    /// Errors that may pass do not end the wait before its limit, once anybody has answered. The error
+    /// has the [last answer](Error::last_answer), if there was one.
     pub async fn wait(&self, wait: Wait) -> Result<Response<BatchUploadDetails>, Error> {
         let last = self.watch(wait).try_fold(None, async |_, answer| Ok(Some(answer))).await?;
         // The stream ends with an answer or an error.
@@ -167,18 +167,20 @@ impl BatchUploadStatus {
                 Err(error) => Some((Err(error), None)),
             }
         })
+        .fuse()
         .boxed()
     }
 }
 
 /// How much of its time a wait leaves for its last request.
-const LAST_REQUEST: Duration = Duration::from_secs(1);
+const LAST_REQUEST: Duration = Duration::from_secs(10);
 
 /// One wait, from answer to answer.
 struct Watch {
     upload: BatchUploadStatus,
     wait: Wait,
-    delays: Box<dyn Iterator<Item = Duration> + Send>,
+    /// None after the last request.
+    delays: Option<Box<dyn Iterator<Item = Duration> + Send>>,
     deadline: Option<Deadline>,
     last: Option<Response<BatchUploadDetails>>,
     /// Why the last request failed, if it did.
@@ -188,7 +190,7 @@ struct Watch {
 impl Watch {
     fn new(upload: &BatchUploadStatus, wait: Wait) -> Self {
         let upload = upload.in_one_context();
-        Self { upload, delays: Box::new(wait.delays()), wait, deadline: None, last: None, failed: None }
+        Self { upload, delays: Some(Box::new(wait.delays())), wait, deadline: None, last: None, failed: None }
     }
 
     /// Asks until there is something new.
@@ -206,9 +208,8 @@ impl Watch {
                         return Ok(answer);
                     }
                 }
-                // Before anybody has answered, the address may be wrong, and waiting in vain.
-                Err(error) if error.is_retryable() && (self.last.is_some() || error.status().is_some()) => {
-                    tracing::warn!(%error, "cannot ask for the upload; asking again later");
+                Err(error) if error.is_retryable() && self.may_pass(&error) => {
+                    tracing::warn!(%error, "cannot ask for the upload");
                     self.failed = Some(error);
                 }
                 Err(error) => return Err(error.with_last_answer(self.last.take())),
@@ -216,9 +217,22 @@ impl Watch {
         }
     }
 
-    /// Sleeps until it is time to ask, and gives the request the time that is left then. None if the
-    /// time is up, or the service asks to wait for longer than is left.
+    /// Before anybody has answered, the address may be wrong, and waiting in vain; unless it was only
+    /// the time of the wait that ran out.
+    fn may_pass(&self, error: &Error) -> bool {
+        self.last.is_some() || error.status().is_some() || error.is_timeout() && self.is_over()
+    }
+
+    fn is_over(&self) -> bool {
+        self.deadline.as_ref().is_some_and(|deadline| deadline.left().is_zero())
+    }
+
+    /// Sleeps until it is time to ask, and gives the request the time that is left then. None after the
+    /// last request, or if the service asks to wait for longer than is left.
     async fn pause(&mut self) -> Option<()> {
+        if self.failed.is_some() && self.is_over() {
+            return None;
+        }
         let is_first = self.deadline.is_none();
         let deadline = self.deadline.get_or_insert_with(|| Deadline::after(self.wait.at_most));
         let latest = deadline.left().saturating_sub(LAST_REQUEST.min(self.wait.at_most / 2));
@@ -230,14 +244,14 @@ impl Watch {
                 None => self.last.as_ref().and_then(of_answer),
             };
             let asked_for = asked_for.unwrap_or_default();
-            pause = self.delays.next().filter(|_| asked_for <= latest && !deadline.left().is_zero())?.max(asked_for);
+            pause = self.delays.as_mut()?.next().filter(|_| asked_for <= latest)?.max(asked_for);
         }
         if pause >= latest {
-            // The request after this pause is the last.
-            self.delays = Box::new(iter::empty());
+            self.delays = None;
         }
         tokio::time::sleep(pause.min(latest)).await;
-        self.upload.hurry(deadline.left().max(LAST_REQUEST));
+        let left = deadline.left();
+        self.upload.hurry(if left.is_zero() { LAST_REQUEST } else { left });
         Some(())
     }
 }
@@ -256,6 +270,10 @@ mod tests {
     fn intervals_without_end_and_from_nothing_do_no_harm() {
         let delays = |intervals| Wait::default().intervals(intervals).delays().take(3).collect::<Vec<_>>();
         assert_eq!(delays(Duration::ZERO..=Duration::ZERO), [Duration::ZERO; 3]);
+        for nothing in [Duration::ZERO, Duration::from_nanos(1)] {
+            let delays = Wait::default().intervals(nothing..=Duration::from_secs(30)).delays();
+            assert!(delays.take_while(|delay| delay.as_secs() < 30).count() < 30, "they grow");
+        }
         assert_eq!(delays(Duration::MAX..=Duration::MAX), [Duration::from_secs(86_400); 3]);
         assert_eq!(delays(Duration::from_secs(9)..=Duration::from_secs(2)), [Duration::from_secs(2); 3]);
     }

@@ -1,6 +1,7 @@
 //! One attempt on the wire: the hooks of the generated client, which inject the headers and read
 //! the body. They stay dumb; what an answer means is decided in the send loop.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,13 +9,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use memchr::memmem;
 use progenitor_client::{ClientHooks, OperationInfo};
 use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::credential::AccessToken;
 use crate::generated;
+use crate::secrets::hidden;
 
 /// What came back. The errors of the generated client lose parts of it, so it is kept beside them.
 #[derive(Clone)]
@@ -25,6 +26,19 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
     /// The body was larger than the bound and was not read.
     pub(crate) too_large: bool,
+}
+
+impl Answer {
+    pub(crate) fn hide(&mut self, secrets: &[&str]) {
+        if let Cow::Owned(body) = hidden(&self.body, secrets) {
+            self.body = body.into();
+        }
+        for value in self.headers.values_mut() {
+            if let Cow::Owned(bytes) = hidden(value.as_bytes(), secrets) {
+                *value = HeaderValue::try_from(bytes).unwrap_or(HeaderValue::from_static("***"));
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Answer {
@@ -42,7 +56,8 @@ impl fmt::Debug for Answer {
 pub(crate) struct Attempt {
     span: tracing::Span,
     headers: HeaderMap,
-    token: AccessToken,
+    /// Those of this call so far, which no answer may bring to light.
+    tokens: Vec<AccessToken>,
     timeout: Duration,
     body_limit: usize,
     answer: Arc<Mutex<Option<Answer>>>,
@@ -52,11 +67,11 @@ impl Attempt {
     pub(crate) fn new(
         span: tracing::Span,
         headers: HeaderMap,
-        token: AccessToken,
+        tokens: Vec<AccessToken>,
         timeout: Duration,
         body_limit: usize,
     ) -> Self {
-        Self { span, headers, token, timeout, body_limit, answer: Arc::default() }
+        Self { span, headers, tokens, timeout, body_limit, answer: Arc::default() }
     }
 
     /// What came back, also if it broke off.
@@ -70,8 +85,6 @@ impl Attempt {
 
     /// Writes the headers of the call over whatever the generated client or the HTTP client set.
     pub(crate) fn prepare(&self, request: &mut reqwest::Request) {
-        // The generator adds the document's version as a header that no document knows.
-        request.headers_mut().remove("api-version");
         request.headers_mut().extend(self.headers.clone());
         *request.timeout_mut() = Some(self.timeout);
         self.span.record("url.full", request.url().as_str());
@@ -84,8 +97,7 @@ impl Attempt {
         request: reqwest::Request,
     ) -> reqwest::Result<reqwest::Response> {
         let (mut answer, end) = read(client.execute(request).await?, self.body_limit).await;
-        self.hide_token_in_headers(&mut answer.headers);
-        answer.body = self.hide_token(answer.body);
+        answer.hide(&self.tokens.iter().map(AccessToken::expose).collect::<Vec<_>>());
         self.keep(&answer);
         end?;
 
@@ -94,31 +106,10 @@ impl Attempt {
         *whole.headers_mut() = answer.headers;
         Ok(whole.into())
     }
-
-    /// A server that echoes the request must not bring the token into an error or a log.
-    fn hide_token(&self, body: Bytes) -> Bytes {
-        // Anything shorter is no real token, and could stand in an answer by chance.
-        const SHORTEST: usize = 6;
-        let token = self.token.expose().as_bytes();
-        if token.len() < SHORTEST || memmem::find(&body, token).is_none() {
-            return body;
-        }
-        let mut hidden = body.to_vec();
-        for place in memmem::find_iter(&body, token) {
-            hidden[place..place + token.len()].fill(b'*');
-        }
-        hidden.into()
-    }
-
-    fn hide_token_in_headers(&self, headers: &mut HeaderMap) {
-        for value in headers.values_mut() {
-            let hidden = self.hide_token(Bytes::copy_from_slice(value.as_bytes()));
-            if hidden != value.as_bytes() {
-                *value = HeaderValue::from_maybe_shared(hidden).unwrap_or(HeaderValue::from_static("*"));
-            }
-        }
-    }
 }
+
+/// How many objects an answer may have whatever the bound is.
+const MOST_OBJECTS_OF_ANY: usize = 10_000;
 
 /// Reads an answer whole, within the bound; as far as it came, if it breaks off.
 pub(crate) async fn read(mut response: reqwest::Response, limit: usize) -> (Answer, reqwest::Result<()>) {
@@ -136,6 +127,8 @@ pub(crate) async fn read(mut response: reqwest::Response, limit: usize) -> (Answ
             }
         }
     }
+    // Three bytes of it can become half a kilobyte of memory.
+    too_large |= memchr::memchr_iter(b'{', &body).count() > MOST_OBJECTS_OF_ANY + limit / 64;
     let body = if too_large { Bytes::new() } else { Bytes::from(body) };
     let body = body.strip_prefix(b"\xEF\xBB\xBF").map_or(body.clone(), |text| body.slice_ref(text));
     (Answer { status: response.status(), headers: response.headers().clone(), body, too_large }, end)
@@ -163,6 +156,8 @@ impl ClientHooks<Attempt> for generated::Client {
         request: &mut reqwest::Request,
         _: &OperationInfo,
     ) -> Result<(), progenitor_client::Error<E>> {
+        // The generator adds the document's version as a header that no document knows.
+        request.headers_mut().remove("api-version");
         self.inner.prepare(request);
         Ok(())
     }

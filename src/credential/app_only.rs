@@ -68,7 +68,7 @@ impl Credential for AppOnlyCredential {
     fn token<'a>(&'a self, request: &'a TokenRequest) -> TokenFuture<'a> {
         let issue = || {
             let (application, request) = (Arc::clone(&self.application), request.clone());
-            async move { Ok(application.sign_in(&request, None).await?.0) }
+            async move { application.sign_in(&request, None).await?.0 }
         };
         Box::pin(self.cache.token(request, issue))
     }

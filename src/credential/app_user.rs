@@ -123,6 +123,9 @@ impl AppUserCredential {
 
     /// Registers what keeps new refresh tokens. It has each before the access token that came with
     /// it is used. If it fails, so does the call; the next one signs in again and hands it over again.
+    ///
+    /// Its future is driven by the calls that wait for a token: when all of them are dropped, it rests
+    /// until the next call. What must be kept at once is best kept before its first `await`.
     #[must_use]
     pub fn on_refresh_token<F, Fut, E>(mut self, keep: F) -> Self
     where
@@ -160,7 +163,7 @@ impl User {
             *self.current() = Current { token, is_new: true };
         }
         self.hand_over().await?;
-        Ok(issued)
+        issued
     }
 
     /// Hands over the refresh token, also if that failed before.

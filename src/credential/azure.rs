@@ -1,15 +1,20 @@
 //! Any credential of the Azure SDK: managed identity, workload identity, certificate, Azure CLI.
 
+use std::error::Error as StdError;
+use std::iter;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use azure_core::credentials::TokenCredential;
 use azure_core::error::ErrorKind;
+use azure_core::http::headers::RETRY_AFTER;
 use azure_core::time::OffsetDateTime;
+use chrono::Utc;
 
 use crate::credential::cache::{Issued, TokenCache};
 use crate::credential::{AccessToken, Credential, TokenFuture, TokenRequest};
-use crate::error::Error;
+use crate::error::{Error, on_one_line};
+use crate::retry::wait_of;
 
 /// Signs in by a credential of the Azure SDK, such as those of the `azure_identity` crate.
 ///
@@ -73,15 +78,22 @@ impl Credential for AzureCredential {
     }
 }
 
-/// Only the text of the SDK's error: its `Debug` has the raw answer of the authority.
+/// Only the beginning of the SDK's text: it may have the raw answer of the authority behind it.
 fn no_token(error: azure_core::Error) -> Error {
-    let transient = match error.kind() {
-        ErrorKind::Connection | ErrorKind::Io => true,
-        ErrorKind::HttpResponse { status, .. } => matches!(u16::from(*status), 408 | 429 | 500..=599),
-        _ => false,
-    };
-    let error = Error::credential(error.to_string());
-    if transient { error.retryable() } else { error }
+    let reason = Error::credential(on_one_line(&error.to_string()));
+    // What really happened is behind an error that says only that there is no token.
+    let causes = iter::successors(Some(&error as &(dyn StdError + 'static)), |error| (*error).source());
+    match { causes }.filter_map(|cause| cause.downcast_ref::<azure_core::Error>()).last().map(azure_core::Error::kind) {
+        Some(ErrorKind::Connection | ErrorKind::Io) => reason.retryable(),
+        Some(ErrorKind::HttpResponse { status, raw_response, .. })
+            if matches!(u16::from(*status), 408 | 429 | 500..=599) =>
+        {
+            let headers = raw_response.as_ref().map(|response| response.headers());
+            let wait = headers.and_then(|headers| wait_of(headers.get_optional_str(&RETRY_AFTER)?, Utc::now()));
+            wait.map_or(reason.clone(), |wait| reason.retrying_after(wait)).retryable()
+        }
+        _ => reason,
+    }
 }
 
 impl std::fmt::Debug for AzureCredential {

@@ -2,15 +2,17 @@
 //! flight at a time, however many calls wait.
 //!
 //! The request is a shared future that whoever waits for it drives: there is no task behind it, and
-//! a waiter that is dropped takes nothing away from the others.
+//! a waiter that is dropped takes nothing away from the others. If all are dropped, it is kept as it is
+//! for the next call: the authority may have answered it, with the refresh token that comes next.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::runtime::{self, Handle};
+use tokio::sync::watch;
 
 use crate::cloud::Cloud;
 use crate::credential::{AccessToken, TokenRequest};
@@ -24,11 +26,10 @@ const LIFETIME_IF_UNKNOWN: Duration = Duration::from_secs(600);
 const LONGEST_LIFETIME: Duration = Duration::from_secs(86_400);
 /// How long a call waits for a new token while the old one is good.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long after a failed early refresh the old token is used without trying again. With the patience
-/// before it, it is less than a request has: one that is only slow is taken up again.
+/// How long after a failed early refresh the old token is used without trying again.
 const HOLD_OFF: Duration = Duration::from_secs(20);
-/// A request that was left for longer has run out of its own time, or never ends.
-const LONGEST_FLIGHT: Duration = Duration::from_secs(30);
+/// How long a request may take with all that belongs to it, such as keeping a refresh token.
+const LONGEST_FLIGHT: Duration = Duration::from_secs(120);
 
 /// A token as it was given.
 #[derive(Clone)]
@@ -37,7 +38,10 @@ pub(crate) struct Issued {
     pub(crate) lifetime: Option<Duration>,
 }
 
-type Issuing = Shared<BoxFuture<'static, Result<Issued, Error>>>;
+type Outcome = Result<Issued, Error>;
+type Issuing = Shared<BoxFuture<'static, Outcome>>;
+/// Those who drive a request, together: it closes when the last of them has left.
+type Crew = watch::Sender<Option<Outcome>>;
 
 pub(crate) struct TokenCache {
     state: Mutex<State>,
@@ -54,20 +58,47 @@ struct State {
     throttled: Option<Throttled>,
 }
 
+#[derive(Clone)]
 struct Kept {
     token: AccessToken,
     expires: Instant,
     refresh_from: Instant,
 }
 
-#[derive(Clone)]
 struct Flight {
     issuing: Issuing,
     /// By the caller's clock, from which the token lives.
     since: Instant,
-    began: tokio::time::Instant,
-    /// Whose timers and sockets it needs.
+    /// Whose timers and sockets it needs: only there it can be driven.
     runtime: Option<runtime::Id>,
+    crew: Weak<Crew>,
+}
+
+/// A place in a flight.
+struct Seat {
+    issuing: Issuing,
+    since: Instant,
+    role: Role,
+}
+
+enum Role {
+    Drives(Arc<Crew>),
+    /// From another runtime.
+    Watches(watch::Receiver<Option<Outcome>>),
+}
+
+impl Seat {
+    /// What the request comes to; none if those who drove it have left.
+    async fn ends(&mut self) -> Option<Outcome> {
+        match &mut self.role {
+            Role::Drives(crew) => {
+                let outcome = self.issuing.clone().await;
+                crew.send_replace(Some(outcome.clone()));
+                Some(outcome)
+            }
+            Role::Watches(crew) => crew.wait_for(Option::is_some).await.ok()?.clone(),
+        }
+    }
 }
 
 /// The authority has asked to be left alone.
@@ -94,37 +125,46 @@ impl TokenCache {
     /// The kept token, or the one that is being issued; `issue` is asked if neither is there.
     pub(crate) async fn token<F>(&self, request: &TokenRequest, issue: impl Fn() -> F) -> Result<AccessToken, Error>
     where
-        F: Future<Output = Result<Issued, Error>> + Send + 'static,
+        F: Future<Output = Outcome> + Send + 'static,
     {
-        let (flight, good) = {
-            let mut state = self.state();
-            if *state.cloud.get_or_insert_with(|| request.cloud.clone()) != request.cloud {
-                return Err(Error::config("the credential is in use for another cloud: make one for each"));
-            }
-            let now = (self.clock)();
-            let good = state.kept.as_ref().filter(|kept| now < kept.expires);
-            if let Some(kept) = good.filter(|kept| now < kept.refresh_from) {
-                return Ok(kept.token.clone());
-            }
-            let good = good.map(|kept| kept.token.clone());
-            if let (None, Some(error)) = (&good, state.throttle()) {
-                return Err(error);
-            }
-            (state.board(now, issue).clone(), good)
-        };
-        let Some(good) = good else { return self.landed(&flight, flight.issuing.clone().await) };
-        let patience = PATIENCE.min(request.time_left / 2);
-        match tokio::time::timeout(patience, flight.issuing.clone()).await {
-            Ok(outcome) => match self.landed(&flight, outcome) {
-                Ok(token) => return Ok(token),
-                Err(error) => tracing::warn!(%error, "cannot refresh the access token, which is still good"),
-            },
-            Err(_) => {
-                self.hold_off(&good, HOLD_OFF);
-                tracing::warn!("refreshing the access token takes long; the old one is still good");
-            }
+        loop {
+            let (mut seat, good) = {
+                let mut state = self.state();
+                if *state.cloud.get_or_insert_with(|| request.cloud.clone()) != request.cloud {
+                    return Err(Error::config("the credential is in use for another cloud: make one for each"));
+                }
+                let now = (self.clock)();
+                let good = state.kept.as_ref().filter(|kept| now < kept.expires).cloned();
+                if let Some(kept) = good.as_ref().filter(|kept| now < kept.refresh_from) {
+                    return Ok(kept.token.clone());
+                }
+                if let Some(error) = state.throttle() {
+                    return good.map(|kept| kept.token).ok_or(error);
+                }
+                (state.board(now, &issue), good)
+            };
+            let patience = match good {
+                Some(_) => PATIENCE.min(request.time_left / 2),
+                None => LONGEST_FLIGHT,
+            };
+            let outcome = tokio::time::timeout(patience, seat.ends()).await;
+            // It may have expired in the meantime.
+            let good = good.filter(|kept| (self.clock)() < kept.expires);
+            let outcome = match outcome {
+                Ok(Some(outcome)) => self.landed(&seat, outcome),
+                Err(_) if good.is_some() => Err(Error::sign_in_out_of_time()),
+                Ok(None) | Err(_) => continue,
+            };
+            return match (outcome, good) {
+                (Err(error), Some(kept)) => {
+                    let error = &error as &(dyn std::error::Error + 'static);
+                    tracing::warn!(error, "cannot refresh the access token, which is still good");
+                    self.hold_off(&kept.token);
+                    Ok(kept.token)
+                }
+                (outcome, _) => outcome,
+            };
         }
-        Ok(good)
     }
 
     /// Drops the token, if it is still the one that is kept.
@@ -133,14 +173,14 @@ impl TokenCache {
     }
 
     /// Keeps what a request came to, which the first of its waiters does.
-    fn landed(&self, flight: &Flight, outcome: Result<Issued, Error>) -> Result<AccessToken, Error> {
+    fn landed(&self, seat: &Seat, outcome: Outcome) -> Result<AccessToken, Error> {
         let mut state = self.state();
-        let first = state.flight.take_if(|current| current.issuing.ptr_eq(&flight.issuing)).is_some();
+        let first = state.flight.take_if(|current| current.issuing.ptr_eq(&seat.issuing)).is_some();
         match outcome {
             Ok(Issued { token, lifetime }) => {
                 if first {
                     let lifetime = lifetime.unwrap_or(LIFETIME_IF_UNKNOWN).min(LONGEST_LIFETIME);
-                    let expires = flight.since + lifetime;
+                    let expires = seat.since + lifetime;
                     // A token that lives shorter than that would be asked for by every call.
                     let refresh_from = expires - self.refresh_before.min(lifetime / 2);
                     state.kept = Some(Kept { token: token.clone(), expires, refresh_from });
@@ -148,15 +188,10 @@ impl TokenCache {
                 Ok(token)
             }
             Err(error) => {
-                let wait = error.retry_after().unwrap_or_default().min(LONGEST_LIFETIME);
-                let kept = state.kept.as_ref().map(|kept| kept.token.clone());
-                if first && !wait.is_zero() {
-                    state.throttled =
-                        Some(Throttled { until: tokio::time::Instant::now() + wait, error: error.clone() });
-                }
-                drop(state);
-                if let Some(kept) = kept.filter(|_| first) {
-                    self.hold_off(&kept, wait.max(HOLD_OFF));
+                let wait = error.retry_after().filter(|wait| first && !wait.is_zero());
+                if let Some(wait) = wait.map(|wait| wait.min(LONGEST_LIFETIME)) {
+                    let until = tokio::time::Instant::now() + wait;
+                    state.throttled = Some(Throttled { until, error: error.clone() });
                 }
                 Err(error)
             }
@@ -164,8 +199,8 @@ impl TokenCache {
     }
 
     /// Leaves this token as it is for a while.
-    fn hold_off(&self, token: &AccessToken, wait: Duration) {
-        let from = (self.clock)() + wait;
+    fn hold_off(&self, token: &AccessToken) {
+        let from = (self.clock)() + HOLD_OFF;
         if let Some(kept) = self.state().kept.as_mut().filter(|kept| kept.token == *token) {
             kept.refresh_from = kept.refresh_from.max(from);
         }
@@ -177,22 +212,28 @@ impl TokenCache {
 }
 
 impl State {
-    /// The request that is in flight, or a new one.
-    fn board<F>(&mut self, now: Instant, issue: impl Fn() -> F) -> &Flight
+    /// A place in the request that is in flight, or in a new one.
+    fn board<F>(&mut self, now: Instant, issue: impl Fn() -> F) -> Seat
     where
-        F: Future<Output = Result<Issued, Error>> + Send + 'static,
+        F: Future<Output = Outcome> + Send + 'static,
     {
         let runtime = Handle::try_current().ok().map(|handle| handle.id());
-        let flies = |flight: &Flight| flight.runtime == runtime && flight.began.elapsed() < LONGEST_FLIGHT;
-        let start = || {
-            // A function of the caller's that panics must not do so in every later call.
-            let issuing = AssertUnwindSafe(issue()).catch_unwind();
-            let issuing =
-                issuing.map(|outcome| outcome.unwrap_or_else(|_| Err(Error::credential("signing in panicked"))));
-            Flight { issuing: issuing.boxed().shared(), since: now, began: tokio::time::Instant::now(), runtime }
+        let crew = self.flight.as_ref().and_then(|flight| flight.crew.upgrade());
+        // Nobody can go on with what was left in another runtime.
+        self.flight.take_if(|flight| flight.runtime != runtime && crew.is_none());
+        let flight = self.flight.get_or_insert_with(|| {
+            let issuing = in_bounds(issue()).boxed().shared();
+            Flight { issuing, since: now, runtime, crew: Weak::new() }
+        });
+        let role = match crew {
+            Some(crew) if flight.runtime != runtime => Role::Watches(crew.subscribe()),
+            crew => {
+                let crew = crew.unwrap_or_default();
+                flight.crew = Arc::downgrade(&crew);
+                Role::Drives(crew)
+            }
         };
-        let flight = self.flight.take().filter(flies).unwrap_or_else(start);
-        self.flight.insert(flight)
+        Seat { issuing: flight.issuing.clone(), since: flight.since, role }
     }
 
     /// Why the authority is not asked now, with what is left of the wait.
@@ -203,7 +244,17 @@ impl State {
     }
 }
 
+/// A function of the caller's may panic or never end, which must be the error of one request alone.
+async fn in_bounds(issuing: impl Future<Output = Outcome>) -> Outcome {
+    let issuing = AssertUnwindSafe(issuing).catch_unwind();
+    match tokio::time::timeout(LONGEST_FLIGHT, issuing).await {
+        Ok(outcome) => outcome.unwrap_or_else(|_| Err(Error::credential("signing in panicked"))),
+        Err(_) => Err(Error::sign_in_out_of_time()),
+    }
+}
+
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -231,14 +282,82 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_that_never_ends_is_replaced_by_the_next_call_after_a_while() {
+    async fn a_request_that_never_ends_is_an_error_of_the_calls_that_waited_for_it() {
         let cache = TokenCache::default();
         let request = request();
-        let endless = cache.token(&request, std::future::pending);
-        assert!(tokio::time::timeout(Duration::from_secs(29), endless).await.is_err());
-        let joining = token(&cache, "new");
-        assert!(tokio::time::timeout(Duration::from_secs(2), joining).await.is_err(), "it may end yet");
+        let began = tokio::time::Instant::now();
+        let error = cache.token(&request, std::future::pending).await.unwrap_err();
+        assert!(error.is_timeout() && error.is_retryable());
+        assert_eq!(began.elapsed(), LONGEST_FLIGHT);
         assert_eq!(token(&cache, "new").await, "new");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_was_left_is_taken_up_however_late() {
+        let cache = TokenCache::default();
+        let request = request();
+        let slow = || async {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            Ok(issued("slow"))
+        };
+        let left = cache.token(&request, slow);
+        assert!(tokio::time::timeout(Duration::from_secs(1), left).await.is_err());
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        assert_eq!(token(&cache, "another").await, "slow", "its answer may have the next refresh token");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_expires_while_its_refresh_fails_is_not_used() {
+        let mut cache = TokenCache::default();
+        let (start, moved) = (Instant::now(), Arc::new(std::sync::atomic::AtomicU64::new(0)));
+        let clock = Arc::clone(&moved);
+        cache.set_clock(move || start + Duration::from_secs(clock.load(std::sync::atomic::Ordering::SeqCst)));
+        assert_eq!(token(&cache, "old").await, "old");
+        moved.store(3599, std::sync::atomic::Ordering::SeqCst);
+        let failing = || {
+            moved.store(3601, std::sync::atomic::Ordering::SeqCst);
+            async { Err(Error::credential("refused")) }
+        };
+        assert!(cache.token(&request(), failing).await.is_err());
+    }
+
+    #[test]
+    fn calls_of_several_runtimes_make_one_request() {
+        let cache = TokenCache::default();
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        let all_wait = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                    let slow = || {
+                        asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                        async {
+                            tokio::time::sleep(Duration::from_millis(200)).await;
+                            Ok(issued("one for all"))
+                        }
+                    };
+                    all_wait.wait();
+                    let token = runtime.block_on(cache.token(&request(), slow)).unwrap();
+                    assert_eq!(token.expose(), "one for all");
+                });
+            }
+        });
+        assert_eq!(asked.into_inner(), 1);
+    }
+
+    #[test]
+    fn who_watches_a_request_that_is_left_makes_its_own() {
+        let cache = TokenCache::default();
+        let runtime = || runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (driving, watching) = (runtime(), runtime());
+        let request = request();
+        let mut driver = Box::pin(cache.token(&request, std::future::pending));
+        driving.block_on(async { assert!(futures_util::poll!(&mut driver).is_pending()) });
+        let mut watcher = Box::pin(token(&cache, "its own"));
+        watching.block_on(async { assert!(futures_util::poll!(&mut watcher).is_pending()) });
+        drop(driver);
+        assert_eq!(watching.block_on(watcher), "its own");
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ use oauth2::basic::{
 use oauth2::{AuthType, ClientId, ClientSecret, RequestTokenError, Scope, StandardRevocableToken, TokenUrl};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::credential::cache::Issued;
 use crate::credential::{AccessToken, TokenRequest, trimmed};
@@ -72,7 +73,7 @@ impl Application {
         &self,
         request: &TokenRequest,
         refresh_token: Option<&SecretString>,
-    ) -> Result<(Issued, Option<SecretString>), Error> {
+    ) -> Result<(Result<Issued, Error>, Option<SecretString>), Error> {
         let url = format!("{}/{}/oauth2/v2.0/token", request.cloud.authority(), self.tenant);
         let url = TokenUrl::new(url).map_err(|error| Error::config("the authority is no URL").caused_by(error))?;
         let mut client = Client::new(ClientId::new(self.client_id.clone())).set_auth_type(AuthType::RequestBody);
@@ -93,7 +94,7 @@ impl Application {
                 client.exchange_refresh_token(&refresh_token).add_scopes(scopes).request_async(&exchange).await
             }
         };
-        answer.map_err(unreadable)?.read()
+        Ok(answer.map_err(unreadable)?.read())
     }
 }
 
@@ -126,13 +127,16 @@ impl Exchange {
     /// Sends one request for a token. What is not a 200 ends here: its status says what to do, and
     /// its body may have all that the error should say.
     async fn send(&self, request: oauth2::HttpRequest) -> Result<oauth2::HttpResponse, Error> {
-        let mut request = reqwest::Request::try_from(request).map_err(Error::sign_in_transport)?;
-        *request.timeout_mut() = Some(TIMEOUT);
-        let response = self.http.execute(request).await.map_err(Error::sign_in_transport)?;
-        let (answer, end) = wire::read(response, BODY_LIMIT).await;
-        if answer.status != http::StatusCode::OK {
-            let secrets: Vec<&str> = self.secrets.iter().map(|secret| secret.expose_secret()).collect();
-            return Err(Error::sign_in_refused(&answer, &secrets));
+        let request = reqwest::Request::try_from(request).map_err(Error::sign_in_transport)?;
+        // Looks for the answer before it looks at the time: what was left for long may have one.
+        let late = |_| Error::sign_in_timed_out();
+        let response = tokio::time::timeout(TIMEOUT, self.http.execute(request)).await.map_err(late)?;
+        let response = response.map_err(Error::sign_in_transport)?;
+        let (answer, end) = tokio::time::timeout(TIMEOUT, wire::read(response, BODY_LIMIT)).await.map_err(late)?;
+        let secrets: Vec<&str> = self.secrets.iter().map(|secret| secret.expose_secret()).collect();
+        let refusal = Error::sign_in_refused(answer.clone(), &secrets);
+        if answer.status != http::StatusCode::OK || refusal.code().is_some() {
+            return Err(refusal);
         }
         if answer.too_large {
             return Err(Error::sign_in_unreadable("the answer is larger than any token"));
@@ -156,6 +160,7 @@ fn unreadable(error: RequestTokenError<Error, BasicErrorResponse>) -> Error {
 
 #[derive(Debug, Deserialize, Serialize)]
 struct TokenAnswer {
+    #[serde(default = "no_token")]
     access_token: oauth2::AccessToken,
     #[serde(default = "bearer", deserialize_with = "token_type")]
     token_type: BasicTokenType,
@@ -163,6 +168,10 @@ struct TokenAnswer {
     expires_in: Option<Duration>,
     #[serde(default)]
     refresh_token: Option<oauth2::RefreshToken>,
+}
+
+fn no_token() -> oauth2::AccessToken {
+    oauth2::AccessToken::new(String::new())
 }
 
 fn bearer() -> BasicTokenType {
@@ -178,21 +187,30 @@ fn token_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BasicTokenTy
 
 /// The v1.0 endpoint has the number as text; what is no number is as good as nothing.
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let seconds = lenient::text(deserializer)?.and_then(|text| text.trim().parse::<f64>().ok());
+    let seconds = match Value::deserialize(deserializer)? {
+        Value::String(text) => text.trim().parse::<f64>().ok(),
+        value => value.as_f64(),
+    };
     Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds.clamp(0.0, LONGEST_LIFETIME)).ok()))
 }
 
 impl TokenAnswer {
-    fn read(self) -> Result<(Issued, Option<SecretString>), Error> {
-        if self.token_type != BasicTokenType::Bearer {
-            return Err(Error::sign_in_unreadable("the token is not a bearer token"));
-        }
-        let token = AccessToken::new(self.access_token.into_secret());
-        // Before it is kept, for it would fail every call until it expires.
-        token.authorization()?;
+    /// The token, if it is good for anything, and the next refresh token in any case: the one before
+    /// it may be spent.
+    fn read(self) -> (Result<Issued, Error>, Option<SecretString>) {
         let refresh_token = self.refresh_token.map(|token| trimmed(token.into_secret()));
         let refresh_token = refresh_token.filter(|token| !token.expose_secret().is_empty());
-        Ok((Issued { token, lifetime: self.expires_in }, refresh_token))
+        let token = AccessToken::new(self.access_token.into_secret());
+        let issued = match token.authorization() {
+            _ if token.expose().is_empty() => Err(Error::sign_in_unreadable("the answer has none")),
+            _ if self.token_type != BasicTokenType::Bearer => {
+                Err(Error::sign_in_unreadable("the token is not a bearer token"))
+            }
+            // Before it is kept, for it would fail every call until it expires.
+            Err(error) => Err(error),
+            Ok(_) => Ok(Issued { token, lifetime: self.expires_in }),
+        };
+        (issued, refresh_token)
     }
 }
 

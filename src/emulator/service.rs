@@ -6,7 +6,6 @@ use std::io;
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
-use url::Url;
 use uuid::Uuid;
 
 use super::{Answer, Failures, RecordedRequest, json_answer};
@@ -136,8 +135,8 @@ impl Service {
         self.uploads.insert((*customer, *id), upload);
     }
 
-    pub(super) fn add_resource(&mut self, uri: &str, body: Value) {
-        self.resources.insert(on_the_wire(uri), body);
+    pub(super) fn add_resource(&mut self, path: &str, body: Value) {
+        self.resources.insert(path.to_ascii_lowercase(), body);
     }
 
     pub(super) fn answer(&mut self, request: RecordedRequest, is_good: impl Fn(&str) -> bool) -> Answer {
@@ -154,12 +153,13 @@ impl Service {
             return self.fault(StatusCode::METHOD_NOT_ALLOWED, None);
         }
         // The service does not care for letter case in paths, as its own documents show.
-        let path = path.split('?').next().unwrap_or_default().to_ascii_lowercase();
-        let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        let path = path.to_ascii_lowercase();
+        let segments: Vec<&str> =
+            path.split('?').next().unwrap_or_default().trim_start_matches('/').split('/').collect();
         match segments[..] {
             ["v1", "customers", customer, "devicebatches"] => self.device_batches(customer),
             ["v1", "customers", customer, "batchjobstatus", id] => self.upload_status(customer, id),
-            _ => match path.strip_prefix("/v1").and_then(|path| self.resources.get(path)) {
+            _ => match self.resources.get(&path) {
                 Some(resource) => respond(StatusCode::OK, resource, None),
                 None => self.fault(StatusCode::NOT_FOUND, None),
             },
@@ -217,15 +217,6 @@ impl Service {
         }
         respond(status, &fault, retry_after)
     }
-}
-
-/// A path as it is sent: with what a path cannot hold encoded.
-fn on_the_wire(path: &str) -> String {
-    let url = Url::parse("http://localhost").map(|mut url| {
-        url.set_path(path);
-        url.path().to_ascii_lowercase()
-    });
-    url.unwrap_or_default()
 }
 
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {

@@ -181,6 +181,40 @@ async fn numbers_stand_for_texts_and_texts_for_numbers() {
 }
 
 #[tokio::test]
+async fn a_number_whose_digits_are_lost_is_no_text() {
+    let error = read_upload(r#"{"devicesStatus":[{"serialNumber":12345678901234567890123}]}"#).await.unwrap_err();
+    assert!(error.to_string().contains("devicesStatus[0].serialNumber"), "{error}");
+}
+
+#[tokio::test]
+async fn a_list_is_no_object_and_an_empty_one_is_none() {
+    let body = json!({ "status": "queued", "attributes": [], "devicesStatus": [{ "attributes": "" }, [], null] });
+    let upload = read_upload(body.to_string()).await.unwrap();
+    assert_eq!((upload.attributes, upload.devices_status), (None, vec![Default::default()]));
+    for (body, path) in [
+        (json!({ "links": ["x"] }), "links"),
+        (json!({ "attributes": ["x", "y"] }), "attributes"),
+        (json!({ "items": [["x"]] }), "items[0]"),
+        (json!({ "attributes": "x" }), "attributes"),
+    ] {
+        let error = read_batches(body.to_string()).await.unwrap_err();
+        assert!(error.to_string().contains(&format!("at `{path}`")), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn more_objects_than_the_bound_allows_are_an_error() {
+    let server = Server::with_body(format!(r#"{{"items":[{}{{}}]}}"#, "{},".repeat(20_000))).await;
+    let partner = server.builder().max_body_size(100_000).build().unwrap();
+    let error = crate::server::customer(&partner).device_batches().get().await.unwrap_err();
+    assert_eq!((error.kind(), error.body().len()), (ErrorKind::Decode, 0));
+    assert_eq!(
+        read_batches(format!(r#"{{"items":[{}{{}}]}}"#, "{},".repeat(20_000))).await.unwrap().items.len(),
+        20_001
+    );
+}
+
+#[tokio::test]
 async fn device_count_stands_for_devices_count() {
     let batches = read_batches(r#"{"items":[{"deviceCount":5}]}"#).await.unwrap();
     assert_eq!(batches.items[0].devices_count, Some(5));
@@ -208,6 +242,9 @@ async fn a_decode_error_has_no_more_than_a_line_of_the_body_in_its_source() {
         assert!(std::error::Error::source(&error).is_some());
     }
     assert_eq!(read_upload("{").await.unwrap_err().to_string(), "cannot read the answer");
+    let line =
+        read_upload(format!("{{\"a\\u001b[31m\\nFAKE {}\":-}}", "k".repeat(100_000))).await.unwrap_err().to_string();
+    assert!(line.len() < 500 && !line.chars().any(char::is_control), "{line:.999}");
 }
 
 #[tokio::test]

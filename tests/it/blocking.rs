@@ -1,14 +1,19 @@
 //! The client without async: the same names and results, from threads that have no runtime.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use partner_center_devices::blocking::PartnerCenter;
 use partner_center_devices::emulator::{Emulator, Upload};
 use partner_center_devices::models::{BatchUploadDetails, UploadStatus};
-use partner_center_devices::{AccessToken, ErrorKind, RequestContext, Wait};
+use partner_center_devices::{AccessToken, ErrorKind, RequestContext, RetryPolicy, Wait};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
+
+use crate::server::answer;
 
 /// An emulator in a runtime of its own, beside the test's thread.
 fn start() -> (Runtime, Emulator) {
@@ -64,6 +69,33 @@ fn waiting_and_watching_block_until_the_upload_ends() {
     emulator.add_upload(customer, id, script());
     let seen: Vec<_> = upload.watch(at_once()).map(|answer| answer.unwrap().status.clone().unwrap()).collect();
     assert_eq!(seen, [UploadStatus::Queued, UploadStatus::Processing, UploadStatus::Finished]);
+    let mut ended = upload.watch(at_once());
+    assert!(ended.by_ref().count() == 1 && ended.next().is_none(), "an iterator stays at its end");
+}
+
+#[test]
+fn a_connection_that_is_closed_between_calls_is_noticed_between_calls() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap());
+    let (closed, client_has_closed) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            stream.write_all(&answer("200 OK", &[], "{}")).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            // Ends when the client has closed its side, too.
+            let _ = stream.read_to_end(&mut Vec::new());
+            closed.send(()).unwrap();
+        }
+    });
+    let partner = PartnerCenter::builder(AccessToken::new("any-token")).base_url(base_url);
+    let partner = partner.retry_policy(RetryPolicy::none()).build().unwrap();
+    let batches = partner.customers().by_id(Uuid::new_v4().into()).device_batches();
+    for _ in 0..2 {
+        batches.get().unwrap();
+        client_has_closed.recv_timeout(Duration::from_secs(9)).unwrap();
+    }
 }
 
 #[test]

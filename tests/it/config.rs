@@ -68,6 +68,10 @@ fn values_that_no_header_may_carry_are_refused() {
         assert_eq!(RequestContext::new().locale(value).unwrap_err().kind(), ErrorKind::Config);
     }
     assert!(refusal(builder().header("X Extra", "a")).contains("not the name of a header"));
+    let pasted = refusal(builder().header("Authorization: Bearer eyJ-nobody-may-see", ""));
+    assert!(pasted.contains("\"Authorization\"") && !pasted.contains("nobody"), "{pasted}");
+    let many = (0..40_000).fold(builder(), |builder, n| builder.header(format!("x-{n}"), "a"));
+    assert!(refusal(many).contains("too many headers"));
 }
 
 #[test]

@@ -40,6 +40,8 @@ async fn an_upload_succeeded_only_when_every_device_did() {
         ("finished", json!([{ "status": "finished" }, { "status": "finished_with_errors" }]), false),
         ("finished", json!([{ "status": "finished", "errorCode": "808" }]), false),
         ("finished", json!([{ "status": "finished", "errorCode": 0, "errorDescription": "" }]), true),
+        ("finished", json!([{ "status": "finished", "errorCode": "0x00000000" }]), true),
+        ("finished", json!([{ "status": "finished", "errorCode": "0x80070005" }]), false),
         ("finished", json!([{ "status": "in-progress" }]), false),
         ("finished", json!([{}]), false),
         ("finished", json!(null), true),
@@ -167,7 +169,8 @@ async fn a_device_is_named_by_what_it_has() {
         { "errorCode": "899", "productKey": "PK-1", "deviceId": "ID-1" },
         { "errorCode": "899", "deviceId": "ID-1" },
         { "errorCode": "899", "errorDescription": "x".repeat(5000), "serialNumber": "S\nN" },
-        { "status": "finished_with_errors" },
+        { "errorCode": "899", "serialNumber": "To be filled by O.E.M.", "errorDescription": "A sentence." },
+        { "status": "finished_with_errors", "serialNumber": "\u{202e}\n", "productKey": " " },
     ]))
     .await;
     let lines: Vec<_> = upload.failed_devices().map(|failed| failed.to_string()).collect();
@@ -175,5 +178,9 @@ async fn a_device_is_named_by_what_it_has() {
     assert_eq!(lines[1], "device with product key PK-1: error 899");
     assert_eq!(lines[2], "device with id ID-1: error 899");
     assert!(lines[3].starts_with("device with serial number S N: 899 xxx") && lines[3].len() < 500);
-    assert_eq!(lines[4], "device 6 of the upload: failed without a reason");
+    assert_eq!(lines[4], "device with serial number To be filled by O.E.M.: 899 A sentence.");
+    assert_eq!(lines[5], "device 7 of the upload: failed without a reason");
+    let empty = of_devices(json!([{ "status": "" }, { "status": "finished_with_errors" }])).await;
+    let words = "2 devices: 1 without status, 1 finished_with_errors; errors: 1 × without a reason";
+    assert_eq!(empty.summary().to_string(), words);
 }

@@ -67,11 +67,10 @@ async fn a_retry_after_of_another_form_is_read_or_ignored() {
 
 #[tokio::test]
 async fn a_body_of_any_other_shape_keeps_status_headers_and_bytes() {
-    let bodies: [&[u8]; 9] = [
+    let bodies: [&[u8]; 8] = [
         b"<html><body>Bad Gateway</body></html>",
         b"upstream connect error",
         b"",
-        br#"{"code":800003,"descr"#,
         b"null",
         b"[]",
         b"\xff\xfe{\0}\0",
@@ -101,6 +100,24 @@ async fn one_member_of_an_unexpected_type_does_not_lose_the_others() {
 }
 
 #[tokio::test]
+async fn a_fault_that_is_broken_keeps_what_came_before() {
+    for body in [
+        r#"{"code":800003,"descr"#,
+        r#"{"code":"800003","data":[1e999]}"#,
+        r#"{"code":"800003","description":"cut \ud83d"}"#,
+        r#"{"Code":"800003"} and more"#,
+    ] {
+        let error = failing("500 Internal Server Error", &IDS, body).await;
+        assert_eq!((error.code(), error.body()), (Some("800003"), body.as_bytes()));
+    }
+    let error = failing("401 Unauthorized", &[], r#"{"Message":"Authorization has been denied."}"#).await;
+    assert_eq!(error.description(), Some("Authorization has been denied."));
+    let large = format!(r#"{{"data":[{}0],"code":1}}"#, "[],".repeat(1 << 19));
+    let error = failing("500 Internal Server Error", &[], &large).await;
+    assert_eq!((error.code(), error.data(), error.body()), (None, None, large.as_bytes()), "too large for a fault");
+}
+
+#[tokio::test]
 async fn a_byte_of_another_encoding_does_not_lose_the_fault() {
     let body = [&b"{\"code\":1000,\"description\":\"caf"[..], b"\xe9\"}"].concat();
     let error = failing("404 Not Found", &[], body).await;
@@ -113,6 +130,13 @@ async fn a_200_that_breaks_off_keeps_its_ids() {
     let error = Server::new([Reply::SendAndClose(cut)]).await.upload().get().await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Transport, Some(StatusCode::OK)));
     assert_eq!((error.ms_cv(), error.body()), (Some("cv.0"), &b"{"[..]));
+}
+
+#[tokio::test]
+async fn a_location_beyond_ascii_is_named() {
+    let error = failing("302 Found", &[("Location", "/caf\u{e9} x")], "").await;
+    assert_eq!(error.location(), Some("/caf\u{e9} x"));
+    assert!(error.to_string().contains("redirecting to /caf\u{e9} x"), "{error}");
 }
 
 #[tokio::test]

@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
-use partner_center_devices::{ErrorKind, PartnerCenter, RequestContext, RetryPolicy};
+use futures_util::future::{join_all, select_all};
+use partner_center_devices::{
+    AccessToken, Credential, ErrorKind, PartnerCenter, RequestContext, RetryPolicy, TokenFuture, TokenRequest,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use crate::server::{Reply, Server, answer, upload};
 
@@ -161,6 +164,59 @@ async fn a_call_that_waits_out_a_throttle_keeps_no_place_in_flight() {
     assert!(error.retry_after().unwrap() > Duration::from_secs(30));
     assert_eq!(server.requests().len(), 1);
     waiting.abort();
+}
+
+#[tokio::test]
+async fn a_401_is_told_at_once_also_when_every_place_is_taken() {
+    let server = Server::new([reply("401 Unauthorized", &[]), Reply::Send(Vec::new())]).await;
+    let partner = server.builder().max_in_flight(1).build().unwrap();
+    let refused = tokio::spawn({
+        let call = upload(&partner);
+        async move { call.get().await.unwrap_err() }
+    });
+    tokio::task::yield_now().await;
+    let stalled = tokio::spawn({
+        let call = upload(&partner);
+        async move { call.get().await }
+    });
+    assert!(refused.await.unwrap().is_unauthorized());
+    stalled.abort();
+}
+
+/// Counts who asks, and gives as many tokens as there are permits.
+struct Slow(AtomicUsize, Semaphore);
+
+impl Credential for Slow {
+    fn token<'a>(&'a self, _: &'a TokenRequest) -> TokenFuture<'a> {
+        Box::pin(async {
+            self.0.fetch_add(1, SeqCst);
+            self.1.acquire().await.unwrap().forget();
+            Ok(AccessToken::new("a-token"))
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_throttle_that_came_while_calls_got_their_token_holds_for_them() {
+    let server = Server::new([reply(THROTTLED, &[("Retry-After", "100")])]).await;
+    let credential = Arc::new(Slow(AtomicUsize::new(0), Semaphore::new(0)));
+    let partner = PartnerCenter::builder(Arc::clone(&credential)).base_url(&server.base_url);
+    let policy = at_once().longest_retry_after(Duration::from_secs(1));
+    let partner = partner.retry_policy(policy).build().unwrap();
+    let calls = (0..10).map(|_| upload(&partner)).map(|call| tokio::spawn(async move { call.get().await }));
+    let calls: Vec<_> = calls.collect();
+    while credential.0.load(SeqCst) < 10 {
+        tokio::task::yield_now().await;
+    }
+    credential.1.add_permits(1);
+    let (first, _, others) = select_all(calls).await;
+    assert!(first.unwrap().unwrap_err().is_throttled());
+    credential.1.add_permits(9);
+    for error in join_all(others).await {
+        let error = error.unwrap().unwrap_err();
+        assert_eq!((error.is_throttled(), error.attempts()), (true, 0));
+    }
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test]
@@ -323,6 +379,12 @@ async fn retries_stay_within_the_budget_of_the_client() {
     }
     assert_eq!(attempts, 22);
     assert_eq!(server.requests().len(), 22);
+    let server = Server::new((0..200).map(|_| reply(UNAVAILABLE, &[]))).await;
+    let partner = server.builder().retry_policy(at_once()).retry_budget(0.7, 0).build().unwrap();
+    for _ in 0..20 {
+        upload(&partner).get().await.unwrap_err();
+    }
+    assert_eq!(server.requests().len(), 30, "a share is never exceeded");
 }
 
 #[tokio::test]

@@ -3,10 +3,11 @@
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use partner_center_devices::emulator::Emulator;
-use partner_center_devices::{AccessToken, Error};
+use partner_center_devices::{AccessToken, Credential, Error, PartnerCenter, TokenFuture, TokenRequest};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -100,6 +101,26 @@ async fn a_token_is_in_no_debug_output_no_error_and_no_log() {
 }
 
 #[tokio::test]
+async fn an_echo_is_hidden_in_every_form_and_of_every_attempt() {
+    struct Fresh(AtomicUsize);
+    impl Credential for Fresh {
+        fn token<'a>(&'a self, _: &'a TokenRequest) -> TokenFuture<'a> {
+            let number = self.0.fetch_add(1, SeqCst);
+            Box::pin(async move { Ok(AccessToken::new(format!("token/number+{number}"))) })
+        }
+    }
+    let body = r#"{"description":"token\/number+0","data":["Bearer token\/number\u002B1"]}"#;
+    let headers = [("Location", "/login?t=token%2Fnumber%2B1"), ("X-Was", "token/number+0")];
+    let replies = [answer("401 Unauthorized", &[], "{}"), answer("403 Forbidden", &headers, body)];
+    let server = Server::new(replies.map(Reply::Send)).await;
+    let partner = PartnerCenter::builder(Fresh(AtomicUsize::new(0))).base_url(&server.base_url).build().unwrap();
+    let error = upload(&partner).get().await.unwrap_err();
+    assert_eq!((error.attempts(), error.location()), (2, Some("/login?t=***")));
+    let shown = format!("{} {:?} {:?}", everything_about(&error), error.data(), error.headers());
+    assert!(shown.contains("***") && !shown.contains("number"), "{shown}");
+}
+
+#[tokio::test]
 async fn the_emulator_records_requests_without_showing_their_token() {
     let emulator = Emulator::start().await.unwrap();
     upload(&emulator.partner()).get().await.unwrap();
@@ -125,11 +146,13 @@ async fn a_call_is_one_span_with_the_fields_of_http_clients_and_an_event_per_att
         "server.address=\"127.0.0.1\"",
         "server.port=",
         &format!("url.full=\"{}/v1/customers/", server.base_url),
-        "http.response.status_code=200",
         &format!("partner_center.correlation_id={}", response.correlation_id()),
     ] {
         assert!(answered.contains(field), "{field} is missing in {answered}");
     }
+    let closed = text.lines().find(|line| line.contains(": close")).unwrap();
+    assert!(closed.contains("http.response.status_code=200"), "{closed}");
+    assert!(!closed.contains("resend_count") && !closed.contains("ERROR"), "{closed}");
     let spans = |line: &&str| line.contains("partner_center{") && line.ends_with(": new");
     assert_eq!(text.lines().filter(spans).count(), 1);
     assert_eq!(text.lines().filter(|line| line.contains("answered")).count(), 1);
@@ -146,12 +169,18 @@ async fn a_failed_call_is_in_its_span_with_every_attempt() {
     let text = log.text();
     let events: Vec<_> = text.lines().filter(|line| line.contains(&id) && line.contains(": failed attempt=")).collect();
     assert_eq!(events.len(), 2, "{events:#?}");
-    for field in ["http.response.status_code=503", "http.request.resend_count=1", "retryable=true", "attempt=2"] {
+    for field in ["http.response.status_code=503", "retryable=true", "attempt=2"] {
         assert!(events[1].contains(field), "{field} is missing in {}", events[1]);
     }
-    let closed =
-        text.lines().find(|line| line.contains(&id) && line.contains("error.type=Service") && line.contains("close"));
-    assert!(closed.is_some(), "the span ends with the kind of the error");
+    let closed = text.lines().find(|line| line.contains(&id) && line.contains(": close")).unwrap();
+    for field in [
+        "error.type=\"503\"",
+        "otel.status_code=\"ERROR\"",
+        "http.response.status_code=503",
+        "http.request.resend_count=1",
+    ] {
+        assert!(closed.contains(field), "{field} is missing in {closed}");
+    }
 }
 
 #[tokio::test]

@@ -198,6 +198,31 @@ async fn a_refresh_token_that_could_not_be_kept_is_handed_over_again_until_it_is
     assert_eq!(bearer(&server, 3), "token-three");
 }
 
+#[tokio::test]
+async fn a_new_refresh_token_is_kept_although_the_access_token_beside_it_is_of_no_use() {
+    for bad in [
+        json!({ "access_token": "bad token", "refresh_token": "the-next" }),
+        json!({ "access_token": "a-token", "token_type": "pop", "refresh_token": "the-next" }),
+        json!({ "refresh_token": "the-next" }),
+    ] {
+        let server = Server::new([ok(bad.to_string()), token("good-token"), ok("{}")]).await;
+        let upload = upload(&at(cloud(&server), app_user()).build().unwrap());
+        assert_eq!(upload.get().await.unwrap_err().kind(), ErrorKind::Credential);
+        upload.get().await.unwrap();
+        assert!(server.form(1).contains(&("refresh_token".to_owned(), "the-next".to_owned())), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn error_codes_are_read_as_numbers_and_texts() {
+    for codes in [json!([700082]), json!(["700082"]), json!(700082)] {
+        let body = json!({ "error": "invalid_grant", "error_codes": codes }).to_string();
+        let server = Server::new([Reply::Send(answer("400 Bad Request", &[], body))]).await;
+        let error = upload(&at(cloud(&server), app_user()).build().unwrap()).get().await.unwrap_err();
+        assert_eq!(error.error_codes(), [700_082]);
+    }
+}
+
 // One request for a token at a time.
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -360,6 +385,7 @@ async fn an_expiry_as_text_is_read_and_a_missing_one_is_taken_to_be_near() {
         (json!(null), 299, 300),
         (json!("soon"), 299, 300),
         (json!(1e300), 86_099, 86_100),
+        (json!([]), 299, 300),
         (json!("NaN"), 299, 300),
         (json!(u64::MAX), 86_099, 86_100),
     ] {
@@ -405,6 +431,17 @@ async fn a_sign_in_that_fails_after_a_401_tells_of_both() {
     let error = upload.get().await.unwrap_err();
     assert_eq!((error.kind(), error.code(), error.attempts()), (ErrorKind::Credential, Some("invalid_grant"), 1));
     assert!(error.source().unwrap().to_string().contains("401 Unauthorized"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_401_that_no_token_cures_costs_one_sign_in_a_call() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.fail_next(usize::MAX, StatusCode::UNAUTHORIZED);
+    let upload = upload(&partner(&emulator, app_only()));
+    for _ in 0..10 {
+        assert!(upload.get().await.unwrap_err().is_unauthorized());
+    }
+    assert_eq!(emulator.sign_ins(), 11);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -569,12 +606,13 @@ async fn an_answer_of_the_authority_that_is_no_token_is_a_clear_error() {
     let cases = [
         ("<html><body>Please log in</body></html>".to_owned(), "not the JSON of a token"),
         (String::new(), "not the JSON of a token"),
-        ("[]".to_owned(), "not the JSON of a token"),
+        ("[]".to_owned(), "the answer has none"),
         ("{".to_owned(), "not the JSON of a token"),
-        (r#"{"token_type":"Bearer"}"#.to_owned(), "not the JSON of a token"),
+        (r#"{"token_type":"Bearer"}"#.to_owned(), "the answer has none"),
         (json!({ "access_token": { "secret": "x" } }).to_string(), "cannot be read at `access_token`"),
         (json!({ "access_token": "t", "token_type": "mac" }).to_string(), "not a bearer token"),
-        (json!({ "access_token": "" }).to_string(), "no access token"),
+        (json!({ "access_token": "" }).to_string(), "the answer has none"),
+        (json!({ "error": "invalid_grant" }).to_string(), "code invalid_grant"),
         (json!({ "access_token": "line\r\nbreak" }).to_string(), "no access token"),
         (format!(r#"{{"access_token":"{}"}}"#, "x".repeat(2 << 20)), "larger than any token"),
     ];
@@ -765,6 +803,13 @@ mod azure {
         failures: Mutex<Vec<AzureErrorKind>>,
     }
 
+    /// As the credentials of the Azure SDK fail: the real error is behind one that says little.
+    fn failed(kind: AzureErrorKind) -> azure_core::Error {
+        let cause = azure_core::Error::with_message(kind, "connection reset");
+        let message = format!("no managed identity here: {}", "<html>".repeat(1000));
+        azure_core::Error::with_error(AzureErrorKind::Credential, cause, message)
+    }
+
     impl TokenCredential for Fake {
         fn get_token<'life0, 'life1, 'life2, 'life3, 'async_trait>(
             &'life0 self,
@@ -786,7 +831,7 @@ mod azure {
             let failure = self.failures.lock().unwrap().pop();
             Box::pin(async move {
                 match failure {
-                    Some(kind) => Err(azure_core::Error::with_message(kind, "no managed identity here")),
+                    Some(kind) => Err(failed(kind)),
                     None => Ok(AzureToken::new(
                         format!("azure-token-{number}"),
                         OffsetDateTime::now_utc() + AzureDuration::hours(1),
@@ -836,7 +881,8 @@ mod azure {
             let credential = AzureCredential::new(fake.clone());
             let error = upload(&at(cloud(&server), credential).build().unwrap()).get().await.unwrap_err();
             assert_eq!((error.kind(), error.attempts()), (ErrorKind::Credential, 0));
-            assert!(error.source().unwrap().to_string().contains("no managed identity here"));
+            let reason = error.source().unwrap().to_string();
+            assert!(reason.starts_with("no managed identity here") && reason.len() < 300, "{reason}");
             assert_eq!(fake.asked.lock().unwrap().len(), asked);
         }
     }

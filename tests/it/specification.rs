@@ -161,7 +161,7 @@ fn check_with_document(change: impl Fn(String) -> String, source: &str) -> (bool
     fs::write(copy.join(DOCUMENT), change(text)).unwrap();
 
     let output = Command::new(env!("CARGO"))
-        .args(["check", "--offline", "--test", "use", "--target-dir"])
+        .args(["test", "--offline", "--test", "use", "--target-dir"])
         .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("target-of-the-copy"))
         .current_dir(&copy)
         .env_remove("CARGO_MANIFEST_DIR")
@@ -184,16 +184,24 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-const USE: &str = r#"
+const USE: &str = r###"
 use partner_center_devices::models::{DeviceBatch, UploadStatus};
 
 #[test]
 fn new_member_and_status() {
-    let batch = DeviceBatch::default();
-    let _: Option<String> = batch.group_tag;
+    let batch: DeviceBatch = serde_json::from_str(BATCH).unwrap();
+    assert_eq!(batch.group_tag.as_deref(), Some("a"));
+    assert_eq!((batch.devices_count, batch.created_by.as_deref()), (Some(5), Some("b")));
+    let none = (batch.seen, batch.weight, batch.is_new, batch.number, batch.owner);
+    assert_eq!(none, (None, None, Some(true), Some(7), None));
+    assert!(batch.tags.is_empty() && batch.words.is_empty());
     let _ = UploadStatus::PausedByOperator;
 }
-"#;
+
+const BATCH: &str = r##"{"groupTag":"a","deviceCount":5,"creator":"b","seen":"","weight":"","isNew":"true",
+    "number":"7","owner":"","tags":null,"words":null}"##;
+
+"###;
 
 #[test]
 #[ignore = "slow: builds the crate anew; .ci/run runs it"]
@@ -206,11 +214,20 @@ fn a_new_member_and_a_new_status_in_the_document_are_in_the_types() {
         let member = "        createdBy:\n";
         let status = "        - in-progress\n";
         assert!(text.contains(member) && text.contains(status));
-        text.replacen(member, &format!("        groupTag:\n          type: string\n{member}"), 1).replacen(
-            status,
-            &format!("{status}        - paused_by_operator\n"),
-            1,
-        )
+        let further: String = [
+            "groupTag: { type: string }",
+            "seen: { type: string, format: date-time, nullable: true }",
+            "weight: { type: number }",
+            "isNew: { type: boolean }",
+            "number: { type: integer, format: int64 }",
+            "owner: { type: string, format: uuid }",
+            "tags: { type: object, nullable: true, additionalProperties: { type: string } }",
+            "words: { type: array, items: { type: string } }",
+        ]
+        .map(|member| format!("        {member}\n"))
+        .concat();
+        let aliased = format!("{further}{member}          x-alias: creator\n");
+        text.replacen(member, &aliased, 1).replacen(status, &format!("{status}        - paused_by_operator\n"), 1)
     };
     let (built, log) = check_with_document(changed, USE);
     assert!(built, "{log}");
@@ -219,7 +236,7 @@ fn a_new_member_and_a_new_status_in_the_document_are_in_the_types() {
 #[test]
 #[ignore = "slow: builds the crate anew; .ci/run runs it"]
 fn a_broken_document_fails_the_build_with_its_name_and_what_is_wrong() {
-    let breaks: [(&str, &str, &str, &str); 10] = [
+    let breaks: [(&str, &str, &str, &str); 17] = [
         ("not-yaml", "paths:\n", "paths: [\n", ""),
         ("no-operation-id", "      operationId: getDeviceBatches\n", "", "missing operation ID"),
         (
@@ -240,11 +257,24 @@ fn a_broken_document_fails_the_build_with_its_name_and_what_is_wrong() {
         ("status-that-is-no-name", "- in-progress\n", "- 2nd-try\n", "\"2nd-try\" makes no variant of its own"),
         ("status-twice", "- in-progress\n", "- Queued\n", "\"Queued\" makes no variant of its own"),
         ("status-other", "- in-progress\n", "- other\n", "\"other\" makes no variant of its own"),
+        ("no-list", "      x-extensible-enum:\n", "      x-extensible-enum: []\n      x-was:\n", "one value at least"),
+        ("list-inside", "          x-alias: deviceCount\n", "          x-extensible-enum: [a]\n", "within DeviceBatch"),
+        (
+            "alias-no-text",
+            "x-alias: deviceCount",
+            "x-alias: 5",
+            "x-alias of devicesCount in DeviceBatch: it is no text",
+        ),
+        ("alias-taken", "x-alias: deviceCount", "x-alias: createdBy", "another member has this name"),
+        ("alias-of-list", "          description: The batches.\n", "          x-alias: list\n", "no list may have one"),
+        ("a-post", "    get:\n", "    post: { responses: {} }\n    get:\n", "has post"),
+        ("a-tab", "paths:\n", "\tpaths:\n", ""),
     ];
     for (name, from, to, says) in breaks {
         let (built, log) = check_with_document(|text| text.replacen(from, to, 1), "");
         assert!(!built, "{name}");
         assert!(log.contains(&format!("{DOCUMENT}: ")) && log.contains(says), "{name}: {log}");
         assert!(!log.contains("panicked"), "{name}: {log}");
+        assert_eq!(log.matches("error: partner-center-devices@").count(), 1, "{name}: one message: {log}");
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 use partner_center_devices::emulator::{Emulator, Upload};
-use partner_center_devices::models::{BatchUploadDetails, DeviceBatch, DeviceUploadDetails, UploadStatus};
+use partner_center_devices::models::{BatchUploadDetails, DeviceBatch, DeviceUploadDetails, Link, UploadStatus};
 use partner_center_devices::{BatchTrackingId, CustomerId};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 async fn plain(emulator: &Emulator, path: &str, token: Option<&str>) -> (StatusCode, http::HeaderMap, Value) {
@@ -159,4 +159,18 @@ async fn it_fails_and_throttles_as_often_as_it_is_told() {
     handle.get().await.unwrap();
     assert_eq!(emulator.requests().len(), 3);
     assert_eq!(emulator.requests()[0].path, path);
+}
+
+#[tokio::test]
+async fn it_holds_what_a_link_points_to_at_the_links_own_text() {
+    let emulator = Emulator::start().await.unwrap();
+    for uri in
+        ["/customers/1/a b", "/v1/customers/1/x", "/customers/1/100% #1", "/customers/1/a\\b", "/customers?size=5"]
+    {
+        let mut link = Link::default();
+        link.uri = Some(uri.to_owned());
+        emulator.add_resource(uri, json!({ "uri": uri }));
+        assert_eq!(emulator.partner().follow::<Value>(&link).await.unwrap()["uri"], uri);
+    }
+    emulator.add_resource("https://elsewhere.example.com/", json!({}));
 }

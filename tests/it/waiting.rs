@@ -66,7 +66,8 @@ async fn an_unknown_status_is_no_end() {
 #[tokio::test]
 async fn a_wait_has_one_correlation_id_and_fresh_request_ids() {
     let chosen = Uuid::new_v4();
-    for context in [RequestContext::new(), RequestContext::new().correlation_id(chosen)] {
+    let with_both = RequestContext::new().correlation_id(chosen).request_id(chosen);
+    for context in [RequestContext::new(), RequestContext::new().correlation_id(chosen), with_both] {
         let server = Server::new(["queued", "processing", "finished"].map(status)).await;
         let ended = upload(&server.partner().with(context)).wait(at_once()).await.unwrap();
         for request in 0..3 {
@@ -88,6 +89,16 @@ async fn watching_gives_only_what_changed_and_ends_with_the_end() {
     let seen: Vec<_> = answers.iter().map(|answer| answer.status.clone().unwrap().to_string()).collect();
     assert_eq!(seen, ["queued", "processing", "finished"]);
     assert_eq!(server.requests().len(), 6, "nothing is asked after the end");
+}
+
+#[tokio::test]
+async fn a_stream_that_has_ended_stays_at_its_end() {
+    let server = Server::new(["finished", "queued"].map(status)).await;
+    let mut watch = server.upload().watch(at_once());
+    watch.next().await.unwrap().unwrap();
+    for _ in 0..3 {
+        assert!(watch.next().await.is_none());
+    }
 }
 
 #[tokio::test]
@@ -119,6 +130,27 @@ async fn past_its_limit_a_wait_fails_with_the_last_answer() {
     let server = Server::new([status("processing")]).await;
     let error = server.upload().wait(Wait::default().at_most(ZERO)).await.unwrap_err();
     assert_eq!(error.last_answer().unwrap().status, Some(UploadStatus::Processing));
+}
+
+#[tokio::test]
+async fn who_is_slow_to_take_the_answers_still_learns_the_last_status() {
+    let server = Server::new(["queued", "finished"].map(status)).await;
+    let limit = Duration::from_millis(200);
+    let mut watch = server.upload().watch(at_once().at_most(limit));
+    let began = std::time::Instant::now();
+    assert_eq!(watch.next().await.unwrap().unwrap().status, Some(UploadStatus::Queued));
+    while began.elapsed() < limit {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(watch.next().await.unwrap().unwrap().status, Some(UploadStatus::Finished));
+}
+
+#[tokio::test]
+async fn a_service_that_says_nothing_until_the_limit_is_no_end_of_the_upload() {
+    let server = Server::new((0..9).map(|_| Reply::Send(Vec::new()))).await;
+    let error = server.upload().wait(at_once().at_most(Duration::from_millis(200))).await.unwrap_err();
+    assert_eq!((error.kind(), error.last_answer().is_none()), (ErrorKind::NotFinished, true));
+    assert!(error.source().unwrap().to_string().contains("in time"), "{error:?}");
 }
 
 #[tokio::test]
@@ -173,6 +205,7 @@ async fn a_throttle_is_waited_out_or_ends_the_wait_with_its_value() {
     let error = server.upload().wait(at_once().at_most(Duration::from_secs(200))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFinished);
     assert!(error.last_answer().is_some());
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(300)));
     assert!(error.source().unwrap().to_string().contains("retry after 300 s"), "{error:?}");
 }
 
