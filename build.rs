@@ -211,6 +211,11 @@ fn pascal_case(value: &str) -> String {
     words.map(|word| word[..1].to_uppercase() + &word[1..]).collect()
 }
 
+fn words(pascal_case: &str) -> String {
+    let word = |c: char| if c.is_uppercase() { format!(" {}", c.to_lowercase()) } else { c.to_string() };
+    pascal_case.chars().map(word).collect::<String>().trim().to_owned()
+}
+
 /// The second spelling of a member (`x-alias`).
 struct Alias {
     schema: String,
@@ -268,6 +273,21 @@ impl VisitMut for LenientTypes<'_> {
         let with_two_spellings: Vec<_> =
             items.iter_mut().filter_map(|item| read_both_spellings(item, self.aliases)).collect();
         items.extend(with_two_spellings.into_iter().flatten());
+    }
+
+    /// What is no GUID is an error of this crate's, which says what it was to be.
+    fn visit_item_impl_mut(&mut self, item: &mut syn::ItemImpl) {
+        let what = words(&text_of(&item.self_ty));
+        let reads_guid = text_of(item).contains("<::uuid::Uuidas::std::str::FromStr>::Err");
+        for part in item.items.iter_mut().filter(|_| reads_guid) {
+            match part {
+                syn::ImplItem::Type(error) => error.ty = syn::parse_quote!(crate::error::Error),
+                syn::ImplItem::Fn(read) if read.sig.ident == "from_str" => {
+                    read.block = syn::parse_quote!({ crate::models::guid(#what, value).map(Self) });
+                }
+                _ => {}
+            }
+        }
     }
 
     fn visit_item_struct_mut(&mut self, item: &mut syn::ItemStruct) {

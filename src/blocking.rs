@@ -5,26 +5,33 @@
 //! `blocking` there.
 //!
 //! ```
-//! # #[cfg(feature = "emulator")]
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let runtime = tokio::runtime::Runtime::new()?;
-//! # let emulator = runtime.block_on(partner_center_devices::emulator::Emulator::start())?;
-//! # let (cloud, token) = (emulator.cloud(), "any");
-//! use partner_center_devices::blocking::PartnerCenter;
-//! use partner_center_devices::{AccessToken, Wait};
+//! use std::time::Duration;
 //!
-//! let partner = PartnerCenter::builder(AccessToken::new(token)).cloud(cloud).build()?;
-//! let customer = partner.customers().by_id("47021739-3426-40bf-9601-61b4b6d7c793".parse()?);
-//! for batch in &customer.device_batches().get()?.items {
-//!     println!("{:?}: {:?} devices", batch.id, batch.devices_count);
+//! use partner_center_devices::blocking::PartnerCenter;
+//! use partner_center_devices::emulator::Emulator;
+//! use partner_center_devices::{AccessToken, RequestContext, Wait};
+//!
+//! let emulator = Emulator::start_blocking()?;
+//! let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build()?;
+//! let hurried = partner.with(RequestContext::new().call_timeout(Duration::from_secs(15)));
+//! let customer = hurried.customers().by_id("47021739-3426-40bf-9601-61b4b6d7c793".parse()?);
+//! let batches = customer.device_batches().get()?;
+//!
+//! let devices = batches.items[0].devices_link.as_ref().ok_or("no link")?;
+//! emulator.add_resource("/customers/47021739-3426-40bf-9601-61b4b6d7c793/deviceBatches/Test batch/devices",
+//!     serde_json::json!({ "totalCount": 5 }));
+//! assert_eq!(partner.follow::<serde_json::Value>(devices)?["totalCount"], 5);
+//!
+//! let location = "/customers/47021739-3426-40bf-9601-61b4b6d7c793/batchJobStatus/0127ed8e-ff72-4983-a3d8-e8d8bd378932";
+//! let upload = partner.batch_upload(location)?;
+//! let at_once = Wait::default().first_after(Duration::ZERO);
+//! for answer in upload.watch(at_once.clone()) {
+//!     println!("{}", answer?.summary());
 //! }
-//! let upload = customer.batch_upload_status().by_id("0127ed8e-ff72-4983-a3d8-e8d8bd378932".parse()?);
-//! # let wait = Wait::default().first_after(std::time::Duration::ZERO);
-//! println!("{}", upload.wait(wait)?.summary());
+//! assert!(upload.wait(at_once)?.is_complete());
 //! # Ok(())
 //! # }
-//! # #[cfg(not(feature = "emulator"))]
-//! # fn main() {}
 //! ```
 
 use std::sync::Arc;
@@ -68,7 +75,7 @@ impl<T> Blocking<T> {
 }
 
 impl Builder<PartnerCenter> {
-    /// Checks the settings and makes the client. Connects to nothing.
+    /// Checks the settings and makes the client whose calls block. Connects to nothing.
     ///
     /// # Errors
     ///
@@ -92,7 +99,9 @@ impl PartnerCenter {
         self.to(self.handle.customers())
     }
 
-    /// The same client with the caller's ids or locale for its calls.
+    /// The same client with the caller's ids, locale or time for its calls. What the context does not
+    /// set stays as it is.
+    #[must_use]
     pub fn with(&self, context: RequestContext) -> Self {
         self.to(self.handle.with(context))
     }

@@ -199,6 +199,9 @@ impl<P> Builder<P> {
     pub(crate) fn build_async(self) -> Result<PartnerCenter, Error> {
         let base_url = self.base_url.as_deref().unwrap_or(self.cloud.base_url());
         let (base_url, on_loopback) = checked_url("the base URL", base_url)?;
+        if base_url.path().to_ascii_lowercase().ends_with("/v1") {
+            return Err(Error::config("the base URL ends with /v1, which each call appends"));
+        }
         let (_, authority_on_loopback) = checked_url("the authority", self.cloud.authority())?;
         let mut headers = self.extra_headers()?;
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
@@ -280,12 +283,13 @@ impl<P> fmt::Debug for Builder<P> {
 /// A URL that a token may be sent to, without trailing slash, and whether it is on loopback.
 pub(crate) fn checked_url(what: &str, text: &str) -> Result<(Url, bool), Error> {
     let wrong = |why: &str| Error::config(format!("{what} {why}"));
-    let mut url = Url::parse(text.trim()).map_err(|error| wrong("is not an absolute URL").caused_by(error))?;
+    let no_url = || wrong("is no URL with a host: https://example.com, or http://localhost:8080 on loopback");
+    let mut url = Url::parse(text.trim()).map_err(|error| no_url().caused_by(error))?;
     let on_loopback = match url.host() {
         Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
         Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
         Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-        None => return Err(wrong("has no host: it begins with https://")),
+        None => return Err(no_url()),
     };
     match url.scheme() {
         "https" => {}

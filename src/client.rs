@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
 use tracing::Instrument;
 use url::Url;
 
@@ -23,7 +24,8 @@ use crate::wire::{Answer, Attempt};
 /// A client of the Partner Center service, for one partner in one cloud.
 ///
 /// Cheap to clone; clones share connections and credential. There is no state outside of it, so one
-/// process can hold clients for several partners and clouds.
+/// process can hold clients for several partners and clouds. Calls need a tokio runtime with its timers
+/// and I/O enabled, as `#[tokio::main]` makes it.
 ///
 /// ```no_run
 /// use partner_center_devices::{AccessToken, PartnerCenter};
@@ -69,9 +71,22 @@ impl PartnerCenter {
         Customers { partner: self.clone() }
     }
 
-    /// The same client with the caller's ids or locale for its calls.
+    /// The same client with the caller's ids, locale or time for its calls. What the context does not
+    /// set stays as it is.
+    ///
+    /// ```
+    /// # use partner_center_devices::{AccessToken, PartnerCenter, RequestContext};
+    /// # use uuid::Uuid;
+    /// # fn main() -> Result<(), partner_center_devices::Error> {
+    /// # let partner = PartnerCenter::builder(AccessToken::new("a-token")).build()?;
+    /// let traced = partner.with(RequestContext::new().correlation_id(Uuid::new_v4()));
+    /// let in_french = traced.with(RequestContext::new().locale("fr-FR")?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
     pub fn with(&self, context: RequestContext) -> Self {
-        Self { shared: Arc::clone(&self.shared), context }
+        Self { shared: Arc::clone(&self.shared), context: context.or(&self.context) }
     }
 
     /// Sends one call: the ids once, then attempt after attempt until one ends it. What may be
@@ -83,6 +98,9 @@ impl PartnerCenter {
         F: Fn(generated::Client) -> Fut,
         Fut: Future<Output = Result<generated::ResponseValue<T>, generated::Error>>,
     {
+        if Handle::try_current().is_err() {
+            return Err(Error::config("a call outside of a tokio runtime, which it needs"));
+        }
         let Shared { retry, fleet, .. } = &*self.shared;
         let mut call = Call {
             ids: self.context.ids(),

@@ -81,6 +81,16 @@ impl RequestContext {
         self
     }
 
+    /// What is not set here is that of another.
+    pub(crate) fn or(self, other: &Self) -> Self {
+        Self {
+            request_id: self.request_id.or(other.request_id),
+            correlation_id: self.correlation_id.or(other.correlation_id),
+            locale: self.locale.or_else(|| other.locale.clone()),
+            call_timeout: self.call_timeout.or(other.call_timeout),
+        }
+    }
+
     pub(crate) fn call_timeout_or(&self, of_client: Duration) -> Duration {
         self.call_timeout.unwrap_or(of_client)
     }

@@ -50,6 +50,18 @@ pub struct DeviceBatches {
 impl DeviceBatches {
     /// Gets the device batches of the customer.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let emulator = partner_center_devices::emulator::Emulator::start().await?;
+    /// let customer = emulator.partner().customers().by_id(emulator.example_customer());
+    /// let list = customer.device_batches().get().await?;
+    /// assert_eq!(list.items[0].id.as_deref(), Some("Test batch"));
+    /// assert_eq!((list.attempts(), list.server_id()), (1, Some("030020344")));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`ErrorKind`](crate::ErrorKind).
@@ -87,6 +99,17 @@ pub struct BatchUploadStatus {
 impl BatchUploadStatus {
     /// Gets the status of the upload and of each of its devices.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let emulator = partner_center_devices::emulator::Emulator::start().await?;
+    /// let customer = emulator.partner().customers().by_id(emulator.example_customer());
+    /// let upload = customer.batch_upload_status().by_id(emulator.example_upload()).get().await?;
+    /// assert_eq!(upload.devices_status[0].error_code.as_deref(), Some("808"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`ErrorKind`](crate::ErrorKind).
@@ -100,7 +123,9 @@ impl BatchUploadStatus {
 
     /// The same handle, with one correlation id for all its calls.
     pub(crate) fn in_one_context(&self) -> Self {
-        Self { partner: self.partner.with(self.partner.context.correlated()), ..self.clone() }
+        let mut handle = self.clone();
+        handle.partner.context = handle.partner.context.correlated();
+        handle
     }
 
     /// Bounds the time of further calls.

@@ -62,6 +62,9 @@ pub struct Emulator {
     partner: PartnerCenter,
     parts: Arc<Mutex<Parts>>,
     server: JoinHandle<()>,
+    /// Where it runs, if not in the runtime of the caller.
+    #[cfg(feature = "blocking")]
+    runtime: Option<tokio::runtime::Runtime>,
 }
 
 struct Parts {
@@ -93,10 +96,35 @@ impl Emulator {
             .retry_policy(RetryPolicy::default().base_delay(Duration::ZERO))
             .build()
             .map_err(io::Error::other)?;
-        let parts = Parts { service: Service::with_examples()?, authority: Authority::default() };
+        let parts = Parts { service: Service::with_examples()?, authority: Authority::new(&base_url) };
         let parts = Arc::new(Mutex::new(parts));
         let server = tokio::spawn(serve(listener, Arc::clone(&parts)));
-        Ok(Self { base_url, cloud, partner, parts, server })
+        Ok(Self {
+            base_url,
+            cloud,
+            partner,
+            parts,
+            server,
+            #[cfg(feature = "blocking")]
+            runtime: None,
+        })
+    }
+
+    /// Starts the service on a free port of loopback, in a thread of its own: for tests of the client
+    /// [without async](crate::blocking), whose page shows it.
+    ///
+    /// # Errors
+    ///
+    /// If no port can be had.
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    pub fn start_blocking() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let (started, start) = std::sync::mpsc::channel();
+        runtime.spawn(async move { started.send(Self::start().await) });
+        let mut emulator = start.recv().map_err(io::Error::other)??;
+        emulator.runtime = Some(runtime);
+        Ok(emulator)
     }
 
     /// Where the service listens, for clients of your own.
@@ -209,6 +237,11 @@ impl Emulator {
 impl Drop for Emulator {
     fn drop(&mut self) {
         self.server.abort();
+        #[cfg(feature = "blocking")]
+        if let Some(runtime) = self.runtime.take() {
+            // Dropping it would wait, which panics in another runtime.
+            runtime.shutdown_background();
+        }
     }
 }
 

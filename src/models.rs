@@ -17,12 +17,21 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+use crate::error::{Error, on_one_line};
 
 pub use crate::generated::UploadStatus;
 pub use crate::generated::types::{
     BatchTrackingId, BatchUploadDetails, CustomerId, DeviceBatch, DeviceBatchCollection, DeviceUploadDetails,
     KeyValuePair, Link, ResourceAttributes, ResourceLinks,
 };
+
+/// Reads an id. White space around it is dropped: it comes from files and command lines.
+pub(crate) fn guid(what: &str, text: &str) -> Result<Uuid, Error> {
+    let wrong = |_| Error::config(format!("\"{}\" is no {what}: a GUID is expected", on_one_line(text)));
+    Uuid::parse_str(text.trim()).map_err(wrong)
+}
 
 impl UploadStatus {
     /// The numbers that older answers have in place of texts: `DeviceUploadStatusType` of

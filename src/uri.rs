@@ -1,6 +1,7 @@
 //! The texts by which the service points to its resources: the `Location` of an upload, and links.
 //! They are foreign: nothing of them decides where a token goes.
 
+use std::fmt;
 use std::str::FromStr;
 
 use http::header::HeaderName;
@@ -86,6 +87,21 @@ impl BatchUpload {
         Some(Self { customer_id: guid(customer)?.into(), tracking_id: guid(upload)?.into() })
     }
 
+    /// The upload with these ids. `Display` writes its location, to be kept and read again.
+    ///
+    /// ```
+    /// # use partner_center_devices::BatchUpload;
+    /// # fn main() -> Result<(), partner_center_devices::Error> {
+    /// let customer_id = "47021739-3426-40bf-9601-61b4b6d7c793".parse()?;
+    /// let upload = BatchUpload::new(customer_id, "0127ed8e-ff72-4983-a3d8-e8d8bd378932".parse()?);
+    /// assert_eq!(upload.to_string().parse::<BatchUpload>()?, upload);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn new(customer_id: CustomerId, tracking_id: BatchTrackingId) -> Self {
+        Self { customer_id, tracking_id }
+    }
+
     /// The customer that the upload is for.
     pub fn customer_id(&self) -> CustomerId {
         self.customer_id
@@ -94,6 +110,13 @@ impl BatchUpload {
     /// The upload.
     pub fn tracking_id(&self) -> BatchTrackingId {
         self.tracking_id
+    }
+}
+
+/// The location, as the service writes it.
+impl fmt::Display for BatchUpload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/customers/{}/batchJobStatus/{}", self.customer_id, self.tracking_id)
     }
 }
 
@@ -143,7 +166,6 @@ impl PartnerCenter {
     /// the location only the two ids are used: calls go to the service of this client.
     ///
     /// ```
-    /// # #[cfg(feature = "emulator")]
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let emulator = partner_center_devices::emulator::Emulator::start().await?;
@@ -153,8 +175,6 @@ impl PartnerCenter {
     /// assert!(upload.is_complete());
     /// # Ok(())
     /// # }
-    /// # #[cfg(not(feature = "emulator"))]
-    /// # fn main() {}
     /// ```
     ///
     /// # Errors
@@ -174,7 +194,6 @@ impl PartnerCenter {
     /// that the client writes itself, or that belong to a connection.
     ///
     /// ```
-    /// # #[cfg(feature = "emulator")]
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let emulator = partner_center_devices::emulator::Emulator::start().await?;
@@ -194,8 +213,6 @@ impl PartnerCenter {
     /// }
     /// # Ok(())
     /// # }
-    /// # #[cfg(not(feature = "emulator"))]
-    /// # fn main() {}
     /// ```
     ///
     /// # Errors

@@ -103,22 +103,20 @@ impl BatchUploadStatus {
     /// Dropping the future stops it.
     ///
     /// ```
-    /// # #[cfg(feature = "emulator")]
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use partner_center_devices::Wait;
     /// # let emulator = partner_center_devices::emulator::Emulator::start().await?;
     /// # let customer = emulator.partner().customers().by_id(emulator.example_customer());
-    /// # let upload = customer.batch_upload_status().by_id(emulator.example_upload());
-    /// # let wait = Wait::default().first_after(std::time::Duration::ZERO);
-    /// let ended = upload.wait(wait).await?;
+    /// # let tracking_id = emulator.example_upload();
+    /// use partner_center_devices::Wait;
+    ///
+    /// let upload = customer.batch_upload_status().by_id(tracking_id);
+    /// let ended = upload.wait(Wait::default().first_after(std::time::Duration::ZERO)).await?;
     /// for failed in ended.failed_devices() {
     ///     println!("{failed}");
     /// }
     /// # Ok(())
     /// # }
-    /// # #[cfg(not(feature = "emulator"))]
-    /// # fn main() {}
     /// ```
     ///
     /// # Errors
@@ -136,24 +134,21 @@ impl BatchUploadStatus {
     /// that ends the upload, or with an error as [`wait`](Self::wait) has it.
     ///
     /// ```
-    /// # #[cfg(feature = "emulator")]
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use partner_center_devices::Wait;
     /// # let emulator = partner_center_devices::emulator::Emulator::start().await?;
     /// # let customer = emulator.partner().customers().by_id(emulator.example_customer());
-    /// # let upload = customer.batch_upload_status().by_id(emulator.example_upload());
-    /// # let wait = Wait::default().first_after(std::time::Duration::ZERO);
+    /// # let tracking_id = emulator.example_upload();
     /// use futures_util::StreamExt as _;
+    /// use partner_center_devices::Wait;
     ///
-    /// let mut answers = upload.watch(wait);
+    /// let upload = customer.batch_upload_status().by_id(tracking_id);
+    /// let mut answers = upload.watch(Wait::default().first_after(std::time::Duration::ZERO));
     /// while let Some(answer) = answers.next().await {
     ///     println!("{}", answer?.summary());
     /// }
     /// # Ok(())
     /// # }
-    /// # #[cfg(not(feature = "emulator"))]
-    /// # fn main() {}
     /// ```
     pub fn watch(
         &self,

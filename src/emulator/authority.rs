@@ -15,6 +15,7 @@ const DEVICE_CODE_PATH: &str = "/oauth2/v2.0/devicecode";
 const DEVICE_CODE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 pub(super) struct Authority {
+    base_url: String,
     pub(super) sign_ins: usize,
     pub(super) lifetime: Duration,
     pub(super) delay: Duration,
@@ -27,9 +28,10 @@ pub(super) struct Authority {
     pending: BTreeSet<String>,
 }
 
-impl Default for Authority {
-    fn default() -> Self {
+impl Authority {
+    pub(super) fn new(base_url: &str) -> Self {
         Self {
+            base_url: base_url.to_owned(),
             sign_ins: 0,
             lifetime: Duration::from_secs(3600),
             delay: Duration::ZERO,
@@ -40,9 +42,7 @@ impl Default for Authority {
             pending: BTreeSet::new(),
         }
     }
-}
 
-impl Authority {
     pub(super) fn serves(path: &str) -> bool {
         path.ends_with(TOKEN_PATH) || path.ends_with(DEVICE_CODE_PATH)
     }
@@ -67,7 +67,7 @@ impl Authority {
         let code = json!({
             "device_code": format!("emulator-device-code-{}", Uuid::new_v4()),
             "user_code": "EMULATOR1",
-            "verification_uri": "https://microsoft.com/devicelogin",
+            "verification_uri": format!("{}/devicelogin", self.base_url),
             "expires_in": 900,
             "interval": 1,
         });

@@ -99,6 +99,16 @@ fn a_connection_that_is_closed_between_calls_is_noticed_between_calls() {
 }
 
 #[test]
+fn the_emulator_runs_beside_a_test_without_async() {
+    let emulator = Emulator::start_blocking().unwrap();
+    let customer = partner(&emulator).customers().by_id(emulator.example_customer());
+    assert_eq!(customer.device_batches().get().unwrap().items.len(), 1);
+    // Nor does it stop anybody else when it ends in their runtime.
+    tokio::runtime::Runtime::new().unwrap().block_on(async { drop(emulator) });
+    assert_eq!(customer.device_batches().get().unwrap_err().kind(), ErrorKind::Transport);
+}
+
+#[test]
 fn threads_share_a_client() {
     let (_runtime, emulator) = start();
     let partner = partner(&emulator);

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 
+use futures_util::FutureExt;
 use partner_center_devices::{
     AccessToken, BatchTrackingId, Builder, CustomerId, ErrorKind, PartnerCenter, RequestContext,
 };
@@ -20,8 +21,11 @@ fn refusal(builder: Builder) -> String {
 }
 
 #[test]
-fn a_client_is_built_without_a_runtime() {
-    builder().build().unwrap();
+fn a_client_is_built_without_a_runtime_and_called_outside_of_one_with_an_error() {
+    let partner = builder().build().unwrap();
+    let error = crate::server::upload(&partner).get().now_or_never().unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Config, 0));
+    assert!(error.to_string().contains("tokio runtime"), "{error}");
 }
 
 #[test]
@@ -46,13 +50,17 @@ fn base_urls_other_than_https_are_refused_but_on_loopback() {
 #[test]
 fn a_base_url_that_is_none_is_refused() {
     for (url, why) in [
-        ("", "not an absolute URL"),
-        ("api.partnercenter.microsoft.com", "not an absolute URL"),
-        ("https://", "not an absolute URL"),
+        ("", "is no URL with a host"),
+        ("api.partnercenter.microsoft.com", "is no URL with a host"),
+        ("https://", "is no URL with a host"),
         ("https://user:secret@example.com", "user name or password"),
         ("https://example.com/?a=b", "query or a fragment"),
         ("https://example.com/#a", "query or a fragment"),
-        ("data:text/plain,x", "no host"),
+        ("https://example.com/v1", "ends with /v1"),
+        ("https://example.com/gateway/V1/", "ends with /v1"),
+        ("localhost:8080", "http://localhost:8080 on loopback"),
+        ("127.0.0.1:8080", "http://localhost:8080 on loopback"),
+        ("data:text/plain,x", "is no URL with a host"),
     ] {
         let message = refusal(builder().base_url(url));
         assert!(message.contains(why) && !message.contains("secret"), "{url}: {message}");
@@ -126,7 +134,13 @@ async fn white_space_around_a_token_is_dropped() {
 fn ids_are_guids_and_show_in_lower_case_with_hyphens() {
     let id: CustomerId = CUSTOMER.to_uppercase().parse().unwrap();
     assert_eq!(id.to_string(), CUSTOMER);
-    for text in ["", "47021739", "../../v1/customers", "47021739-3426-40bf-9601-61b4b6d7c79"] {
-        assert!(text.parse::<CustomerId>().is_err() && text.parse::<BatchTrackingId>().is_err(), "{text}");
+    assert_eq!(format!(" {CUSTOMER}\r\n").parse::<CustomerId>().unwrap(), id);
+    for text in ["", "47021739", "../../v1/customers", "47021739-3426-40bf-9601-61b4b6d7c79", "a\u{1b}[31m"] {
+        let error = text.parse::<CustomerId>().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        let line = error.to_string();
+        assert!(line.ends_with("is no customer id: a GUID is expected") && !line.contains('\u{1b}'), "{line}");
+        let error = BatchTrackingId::try_from(text).unwrap_err();
+        assert!(error.to_string().ends_with("is no batch tracking id: a GUID is expected"), "{error}");
     }
 }

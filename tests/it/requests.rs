@@ -101,6 +101,16 @@ async fn a_context_sets_ids_and_locale_for_its_handle_only() {
 }
 
 #[tokio::test]
+async fn a_context_leaves_what_it_does_not_set() {
+    let server = answering_twice().await;
+    let id = Uuid::new_v4();
+    let traced = server.partner().with(RequestContext::new().correlation_id(id).locale("de-DE").unwrap());
+    upload(&traced.with(RequestContext::new().locale("fr-FR").unwrap())).get().await.unwrap();
+    assert_eq!(server.sent(0, "MS-CorrelationId"), Some(id.to_string()));
+    assert_eq!(server.sent(0, "X-Locale").as_deref(), Some("fr-FR"));
+}
+
+#[tokio::test]
 async fn further_headers_of_the_client_are_sent() {
     let server = Server::with_body("{}").await;
     let partner = server.builder().header("ValidateMfa", "true").locale("fr-FR").build().unwrap();
