@@ -2,21 +2,22 @@
 
 mod common;
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{CloudArgs, Result, say, tell, variable};
+use common::{CloudArgs, Result, needed, say, tell, variable};
 use oauth2::basic::BasicClient;
 use oauth2::{
-    AuthType, ClientId, ClientSecret, DeviceAuthorizationUrl, Scope, StandardDeviceAuthorizationResponse,
-    TokenResponse, TokenUrl,
+    AuthType, ClientId, ClientSecret, DeviceAuthorizationUrl, RequestTokenError, Scope,
+    StandardDeviceAuthorizationResponse, StandardErrorResponse, TokenResponse, TokenUrl,
 };
 use partner_center_devices::Cloud;
 use partner_center_devices::emulator::Emulator;
+use serde_json::Value;
 
 const ENVIRONMENT: &str = "\
 Environment:
@@ -24,7 +25,7 @@ Environment:
   PARTNER_CENTER_CLIENT_ID      The application that is registered there
   PARTNER_CENTER_CLIENT_SECRET  One of its client secrets; a public client has none
 
-Without an application the stand-in service is started on loopback and signed in at.";
+Without any of them, --cloud and --authority, the stand-in service is started on loopback and signed in at.";
 
 /// Signs a user in by device code and keeps the refresh token
 ///
@@ -49,37 +50,38 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<()> {
-    let tenant = variable("PARTNER_CENTER_TENANT_ID")?;
-    let client_id = variable("PARTNER_CENTER_CLIENT_ID")?;
-    let is_nobody = tenant.is_none() && client_id.is_none() && args.cloud.authority.is_none();
-    if !is_nobody && args.output.is_none() && !args.print {
-        return Err("nothing says where to keep the refresh token: --output <FILE>, or --print".into());
+    if !common::is_somebody() && !args.cloud.are_given() {
+        return show(args).await;
     }
-    let stand_in = if is_nobody { Some(Emulator::start().await?) } else { None };
-    let (cloud, tenant, client_id) = match &stand_in {
-        Some(stand_in) => {
-            tell(format!("no application is set: signing in at the stand-in service at {}", stand_in.base_url()));
-            (stand_in.cloud(), "organizations".to_owned(), "00000000-0000-0000-0000-000000000000".to_owned())
-        }
-        None => {
-            let tenant = tenant.ok_or("PARTNER_CENTER_TENANT_ID is not set")?;
-            (args.cloud.cloud()?, tenant, client_id.ok_or("PARTNER_CENTER_CLIENT_ID is not set")?)
-        }
+    let (tenant, client_id) = (needed("PARTNER_CENTER_TENANT_ID")?, needed("PARTNER_CENTER_CLIENT_ID")?);
+    // Before the sign-in: a token that cannot be kept would be lost with it.
+    let place = match &args.output {
+        Some(file) => Some(Place::beside(file).map_err(|error| format!("cannot write {}: {error}", file.display()))?),
+        None if args.print => None,
+        None => return Err("nothing says where to keep the refresh token: --output <FILE>, or --print".into()),
     };
+    let secret = variable("PARTNER_CENTER_CLIENT_SECRET")?;
+    let refresh_token = sign_in(&args.cloud.cloud()?, &tenant, client_id, secret).await?;
+    let Some(place) = place else { return say(refresh_token) };
+    let file = place.keep(&refresh_token).map_err(|error| format!("cannot keep the refresh token: {error}"))?;
+    tell(format!("signed in; the refresh token is in {}", file.display()));
+    Ok(())
+}
 
-    let refresh_token = sign_in(&cloud, &tenant, client_id, variable("PARTNER_CENTER_CLIENT_SECRET")?).await?;
-    match &args.output {
-        Some(file) => {
-            keep(file, &refresh_token).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
-            tell(format!("signed in; the refresh token is in {}", file.display()));
-            Ok(())
-        }
-        None if args.print => say(refresh_token),
-        None => {
-            tell("signed in; the refresh token is not kept: --output <FILE> would say where");
-            Ok(())
-        }
+/// Signs in at the stand-in, whose token is worth nothing.
+async fn show(args: Args) -> Result<()> {
+    if args.output.is_some() {
+        return Err("PARTNER_CENTER_TENANT_ID and PARTNER_CENTER_CLIENT_ID are not set; --help says more".into());
     }
+    let stand_in = Emulator::start().await?;
+    tell(format!("no application is set: signing in at the stand-in service at {}", stand_in.base_url()));
+    let client_id = "00000000-0000-0000-0000-000000000000".to_owned();
+    let refresh_token = sign_in(&stand_in.cloud(), "organizations", client_id, None).await?;
+    if args.print {
+        return say(refresh_token);
+    }
+    tell("signed in; the stand-in's refresh token is not kept");
+    Ok(())
 }
 
 /// The device-code flow of OAuth 2.0 (RFC 8628).
@@ -101,11 +103,15 @@ async fn sign_in(cloud: &Cloud, tenant: &str, client_id: String, secret: Option<
         http = http.no_proxy();
     }
     let http = http.timeout(Duration::from_secs(30)).build()?;
-    let send = async |request: oauth2::HttpRequest| -> reqwest::Result<oauth2::HttpResponse> {
-        let answer = http.execute(request.try_into()?).await?;
+    let send = async |request: oauth2::HttpRequest| -> std::result::Result<oauth2::HttpResponse, io::Error> {
+        let answer = http.execute(request.try_into().map_err(io::Error::other)?).await.map_err(io::Error::other)?;
+        if matches!(answer.status().as_u16(), 408 | 429 | 500..=599) {
+            // As an error of sending it is tried again, while the user signs in.
+            return Err(io::Error::other(format!("the sign-in service answered {}", answer.status())));
+        }
         let mut response = oauth2::HttpResponse::default();
-        (*response.status_mut(), *response.headers_mut()) = (answer.status(), answer.headers().clone());
-        *response.body_mut() = answer.bytes().await?.to_vec();
+        *response.status_mut() = answer.status();
+        *response.body_mut() = mended(&answer.bytes().await.map_err(io::Error::other)?);
         Ok(response)
     };
 
@@ -120,36 +126,79 @@ async fn sign_in(cloud: &Cloud, tenant: &str, client_id: String, secret: Option<
     Ok(refresh_token.secret().clone())
 }
 
+/// What the authority answered, without the byte-order mark, and with a number where the v1.0 endpoint
+/// has a text.
+fn mended(body: &[u8]) -> Vec<u8> {
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let Ok(Value::Object(mut members)) = serde_json::from_slice(body) else { return body.to_vec() };
+    for name in ["expires_in", "interval"] {
+        let number = members.get(name).and_then(Value::as_str).and_then(|text| text.trim().parse::<u64>().ok());
+        if let Some(number) = number {
+            members.insert(name.to_owned(), number.into());
+        }
+    }
+    if members.contains_key("access_token") {
+        members.entry("token_type").or_insert("Bearer".into());
+    }
+    Value::Object(members).to_string().into_bytes()
+}
+
 /// The error in words of the authority. What could not be read may have a token in it.
-fn in_words<RE, T>(error: oauth2::RequestTokenError<RE, oauth2::StandardErrorResponse<T>>) -> Box<dyn std::error::Error>
+fn in_words<T>(error: RequestTokenError<io::Error, StandardErrorResponse<T>>) -> Box<dyn std::error::Error>
 where
-    RE: std::error::Error + 'static,
     T: oauth2::ErrorResponseType + std::fmt::Display,
 {
     match error {
-        oauth2::RequestTokenError::ServerResponse(refusal) => format!("the sign-in was refused: {refusal}").into(),
-        oauth2::RequestTokenError::Request(error) => Box::new(error),
+        RequestTokenError::ServerResponse(refusal) => {
+            let words = refusal.to_string();
+            // An echo of the form would show the secret.
+            let is_echo = ["client_secret", "device_code"].iter().any(|name| words.contains(&format!("{name}=")));
+            let words = if is_echo { refusal.error().to_string() } else { words };
+            format!("the sign-in was refused: {words}").into()
+        }
+        RequestTokenError::Request(error) => Box::new(error),
         _ => "the sign-in service answered with something that is no token".into(),
     }
 }
 
-/// Writes the file beside its place and moves it there, so that it is whole and nobody else's at any
-/// time.
-fn keep(file: &Path, secret: &str) -> std::io::Result<()> {
-    let mut name = file.file_name().ok_or_else(|| std::io::Error::other("not the name of a file"))?.to_owned();
-    name.push(format!(".{}", uuid::Uuid::new_v4()));
-    let beside = file.with_file_name(name);
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(&beside).and_then(|mut file| {
-        file.write_all(secret.as_bytes())?;
-        file.sync_all()
-    });
-    let moved = written.and_then(|()| fs::rename(&beside, file));
-    if moved.is_err() {
-        let _ = fs::remove_file(&beside);
+/// A new file beside the one that is to be, which it replaces when it is whole: so that the token is
+/// somebody else's at no time, and a crash leaves the old one or the new one.
+struct Place {
+    target: PathBuf,
+    beside: PathBuf,
+    file: Option<File>,
+}
+
+impl Place {
+    fn beside(target: &Path) -> io::Result<Self> {
+        let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
+        if target.metadata().is_ok_and(|found| !found.is_file()) {
+            return Err(io::Error::other("it is there, and no file"));
+        }
+        let mut name = target.file_name().ok_or_else(|| io::Error::other("not the name of a file"))?.to_owned();
+        name.push(format!(".{}", uuid::Uuid::new_v4()));
+        let beside = target.with_file_name(name);
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = Some(options.open(&beside)?);
+        Ok(Self { target, beside, file })
     }
-    moved
+
+    fn keep(mut self, secret: &str) -> io::Result<PathBuf> {
+        if let Some(mut file) = self.file.take() {
+            file.write_all(secret.as_bytes())?;
+            file.sync_all()?;
+        }
+        fs::rename(&self.beside, &self.target)?;
+        Ok(self.target.clone())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // It is there only if the token was not kept.
+        let _ = fs::remove_file(&self.beside);
+    }
 }

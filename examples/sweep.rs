@@ -5,9 +5,10 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::OnceLock;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
@@ -17,15 +18,18 @@ use indicatif::{ProgressBar, ProgressStyle};
 use partner_center_devices::emulator::{Emulator, Upload};
 use partner_center_devices::{BatchTrackingId, CustomerId, DeviceError, Error, ErrorKind, PartnerCenter, Wait};
 use serde::Serialize;
+use tokio::sync::watch;
 
 /// Lists the device batches and uploads of many customers
 ///
 /// Each line of the input has a customer id and, behind commas or spaces, any tracking ids of its
-/// uploads. Empty lines and lines that begin with # are passed over.
+/// uploads. Empty lines, lines that begin with # and a header that begins with customer_id are passed
+/// over. Interrupted, it gives a row for each of the ids that are left, too.
 #[derive(Parser)]
 #[command(after_help = common::ENVIRONMENT)]
 struct Args {
-    /// The file with the ids; - is standard input, which is read also where no file is named
+    /// The file with the ids; - is standard input, which is read also where no file is named. Without ids
+    /// and credentials, the stand-in's own are swept
     #[arg(value_name = "FILE")]
     input: Option<PathBuf>,
     /// Where to write the rows; standard output by default
@@ -38,10 +42,10 @@ struct Args {
     #[arg(long, value_name = "CALLS", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: u16,
     /// Wait for uploads to end, asking this often
-    #[arg(long, value_name = "SECONDS", value_parser = common::seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = common::seconds, allow_negative_numbers = true)]
     interval: Option<Duration>,
     /// Wait for uploads to end, each this long
-    #[arg(long, value_name = "SECONDS", value_parser = common::seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = common::seconds, allow_negative_numbers = true)]
     timeout: Option<Duration>,
     #[command(flatten)]
     service: ServiceArgs,
@@ -94,14 +98,27 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<()> {
     let service = args.service.connect().await?;
-    let ids = match (&args.input, &service.stand_in) {
-        (None, Some(stand_in)) => read(&script(stand_in)),
-        (None, None) if io::stdin().is_terminal() => return Err("no ids: name a FILE, or pipe them in".into()),
-        (None, None) => read(&input("-".as_ref())?),
-        (Some(path), _) => read(&input(path)?),
+    if let (Some(input), Some(output)) = (&args.input, &args.output)
+        && input.canonicalize().is_ok_and(|input| output.canonicalize().is_ok_and(|output| input == output))
+    {
+        return Err("input and output are the same file".into());
+    }
+    let piped = match &args.input {
+        Some(path) if path.as_os_str() != "-" => {
+            Some(std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?)
+        }
+        Some(_) => piped(None)?,
+        None if io::stdin().is_terminal() => None,
+        // In a place without input, standard input may stay open for ever.
+        None => piped(service.stand_in.as_ref().map(|_| Duration::from_secs(2)))?.filter(|bytes| !bytes.is_empty()),
     };
-    let waits =
-        args.interval.is_some() || args.timeout.is_some() || (service.stand_in.is_some() && args.input.is_none());
+    let (ids, is_scripted) = match (piped, &service.stand_in) {
+        // What is no text is no id: its row will say so.
+        (Some(bytes), _) => (read(&String::from_utf8_lossy(&bytes)), false),
+        (None, Some(stand_in)) => (read(&script(stand_in)), true),
+        (None, None) => return Err("no ids: name a FILE, or pipe them in".into()),
+    };
+    let waits = args.interval.is_some() || args.timeout.is_some() || is_scripted;
     let interval = args.interval.or(service.stand_in.is_some().then_some(Duration::from_millis(500)));
     let mut wait = Wait::default().first_after(Duration::ZERO);
     if let Some(interval) = interval {
@@ -112,14 +129,22 @@ async fn run(args: Args) -> Result<()> {
     let mut rows = Rows::new(args.format, args.output.as_ref())?;
     let bar = ProgressBar::new(ids.len() as u64);
     bar.set_style(ProgressStyle::with_template("{elapsed_precise} {bar:30} {pos}/{len} ids, {eta} left")?);
-    let sweep = Sweep { partner: service.partner.clone(), wait, waits, locked_out: OnceLock::new() };
+    let (stop, stopped) = watch::channel(false);
+    let sweep = Sweep { partner: service.partner.clone(), wait, waits, locked_out: OnceLock::new(), stopped };
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            let _ = stop.send(true);
+        }
+        // Kept, for the sweep would take its end for a stop.
+        stop.closed().await;
+    });
     let mut found = stream::iter(ids).map(|id| sweep.look_at(id)).buffered(args.concurrency.into());
     let (mut count, mut failed, mut devices_failed) = (0_usize, 0_usize, 0);
     while let Some(row) = found.next().await {
         count += 1;
         failed += usize::from(row.error.is_some());
         devices_failed += row.failed_devices.unwrap_or_default();
-        rows.write(row)?;
+        bar.suspend(|| rows.write(row)).map_err(|error| format!("cannot write the rows: {error}"))?;
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -128,16 +153,22 @@ async fn run(args: Args) -> Result<()> {
     if failed > 0 { Err(format!("{failed} of {count} ids failed").into()) } else { Ok(()) }
 }
 
-fn input(path: &Path) -> Result<String> {
-    let mut bytes = Vec::new();
-    let read = if path.as_os_str() == "-" {
-        io::stdin().lock().read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
-    };
-    read.map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    // What is no text is no id: its row will say so.
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+/// What is piped in; none if nothing comes in this time.
+fn piped(patience: Option<Duration>) -> Result<Option<Vec<u8>>> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let (mut input, mut bytes) = (io::stdin().lock(), Vec::new());
+        let begun = input.by_ref().take(1).read_to_end(&mut bytes);
+        let _ = sender.send(None);
+        let _ = sender.send(Some(begun.and_then(|_| input.read_to_end(&mut bytes)).map(|_| bytes)));
+    });
+    if let Some(patience) = patience
+        && receiver.recv_timeout(patience).is_err()
+    {
+        return Ok(None);
+    }
+    let read = receiver.into_iter().flatten().next().unwrap_or_else(|| Ok(Vec::new()));
+    Ok(Some(read.map_err(|error| format!("cannot read standard input: {error}"))?))
 }
 
 fn read(text: &str) -> Vec<Id> {
@@ -145,8 +176,12 @@ fn read(text: &str) -> Vec<Id> {
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
     let mut ids = Vec::new();
     for line in lines {
-        let mut words = line.split([',', ';', ' ', '\t']).filter(|word| !word.is_empty());
+        let words = line.split([',', ';', ' ', '\t']).map(|word| word.trim_matches('"'));
+        let mut words = words.filter(|word| !word.is_empty());
         let customer = words.next().unwrap_or(line).to_owned();
+        if ids.is_empty() && customer.eq_ignore_ascii_case(HEADER[0]) {
+            continue;
+        }
         ids.push(Id { customer: customer.clone(), tracking: None });
         ids.extend(words.map(|word| Id { customer: customer.clone(), tracking: Some(word.to_owned()) }));
     }
@@ -157,26 +192,30 @@ struct Sweep {
     partner: PartnerCenter,
     wait: Wait,
     waits: bool,
-    /// Why nobody can sign in: further calls would only lock the application out.
+    /// Why no further call is made: all would end as this one did.
     locked_out: OnceLock<String>,
+    stopped: watch::Receiver<bool>,
 }
 
 impl Sweep {
     async fn look_at(&self, id: Id) -> Row {
-        let mut row = Row {
-            customer_id: common::printable(&id.customer),
-            tracking_id: id.tracking.as_deref().map(common::printable),
-            ..Row::default()
-        };
+        let mut row = Row { customer_id: id.customer.clone(), tracking_id: id.tracking.clone(), ..Row::default() };
         if let Some(reason) = self.locked_out.get() {
             row.error = Some(reason.clone());
             return row;
         }
-        if let Err(error) = self.ask(&id, &mut row).await {
+        let mut stopped = self.stopped.clone();
+        let outcome = tokio::select! {
+            biased;
+            _ = stopped.wait_for(|stopped| *stopped) => Err("interrupted".into()),
+            outcome = self.ask(&id, &mut row) => outcome,
+        };
+        if let Err(error) = outcome {
             row.error = Some(with_causes(&*error));
             if let Some(error) = error.downcast_ref::<Error>() {
                 row.correlation_id = error.correlation_id().map(|id| id.to_string());
-                if error.kind() == ErrorKind::Credential && !error.is_retryable() {
+                // No token, or none that the service takes: asking on would lock the application out.
+                if error.is_unauthorized() || error.kind() == ErrorKind::Credential && !error.is_retryable() {
                     self.locked_out.get_or_init(|| with_causes(error));
                 }
             }
@@ -192,7 +231,7 @@ impl Sweep {
             row.correlation_id = Some(list.correlation_id().to_string());
             row.batches = Some(list.items.len());
             row.devices = Some(list.items.iter().filter_map(|batch| batch.devices_count).map(i64::from).sum());
-            let names: Vec<_> = list.items.iter().map(|batch| common::or_dash(&batch.id)).collect();
+            let names: Vec<_> = list.items.iter().map(|batch| batch.id.as_deref().unwrap_or("-")).collect();
             row.detail = names.join("; ");
             return Ok(());
         };
@@ -206,12 +245,12 @@ impl Sweep {
         if let Some(answer) = answer {
             let summary = answer.summary();
             row.correlation_id = Some(answer.correlation_id().to_string());
-            row.status = Some(common::or_dash(&answer.status));
+            row.status = answer.status.as_ref().map(ToString::to_string);
             row.devices = i64::try_from(summary.devices).ok();
             row.failed_devices = Some(summary.failed);
             let reason = |(error, count): &(DeviceError, usize)| format!("{count} × {} {}", error.code(), error.name());
             let reasons: Vec<_> = summary.by_error.iter().map(reason).collect();
-            row.detail = common::printable(&reasons.join("; "));
+            row.detail = reasons.join("; ");
         }
         outcome?;
         Ok(())
@@ -228,7 +267,7 @@ enum Rows {
 impl Rows {
     fn new(format: Format, file: Option<&PathBuf>) -> Result<Self> {
         let output: Box<dyn Write> = match file {
-            None => Box::new(common::Output),
+            None => Box::new(io::stdout()),
             Some(path) => Box::new(
                 std::fs::File::create(path).map_err(|error| format!("cannot write {}: {error}", path.display()))?,
             ),
@@ -250,7 +289,7 @@ impl Rows {
                 let members: BTreeMap<String, serde_json::Value> = serde_json::from_value(serde_json::to_value(row)?)?;
                 table.add_row(HEADER.map(|name| match &members[name] {
                     serde_json::Value::Null => "-".to_owned(),
-                    serde_json::Value::String(text) => text.clone(),
+                    serde_json::Value::String(text) => common::printable(text),
                     number => number.to_string(),
                 }));
             }

@@ -10,7 +10,7 @@ use common::{ServiceArgs, id_or, or_dash, picture, say, time};
 use futures_util::TryStreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use partner_center_devices::emulator::{Emulator, Upload};
-use partner_center_devices::models::{BatchUploadDetails, UploadStatus};
+use partner_center_devices::models::BatchUploadDetails;
 use partner_center_devices::{BatchTrackingId, BatchUpload, CustomerId, Wait};
 
 /// Waits for the upload of a device batch to end
@@ -27,10 +27,10 @@ struct Args {
     #[arg(long, value_name = "URI", conflicts_with_all = ["customer_id", "tracking_id"])]
     location: Option<BatchUpload>,
     /// How often to ask; by default every 5 seconds at first and every 30 later
-    #[arg(long, value_name = "SECONDS", value_parser = common::seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = common::seconds, allow_negative_numbers = true)]
     interval: Option<Duration>,
     /// How long to wait in all; an hour by default
-    #[arg(long, value_name = "SECONDS", value_parser = common::seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = common::seconds, allow_negative_numbers = true)]
     timeout: Option<Duration>,
     #[command(flatten)]
     service: ServiceArgs,
@@ -59,24 +59,24 @@ async fn run(args: Args) -> common::Result<()> {
         wait = wait.at_most(timeout);
     }
 
-    let bar = ProgressBar::new(0);
-    bar.set_style(ProgressStyle::with_template("{elapsed_precise} {bar:30} {pos}/{len} devices done, {msg}")?);
-    bar.enable_steady_tick(Duration::from_millis(200));
+    let progress = ProgressBar::new_spinner();
+    progress.set_style(ProgressStyle::with_template("{spinner} {elapsed_precise} {wide_msg}")?);
+    progress.enable_steady_tick(Duration::from_millis(200));
+    progress.set_message("waiting");
     let upload = service.partner.customers().by_id(customer).batch_upload_status().by_id(upload);
     let shown = upload.watch(wait).try_fold(None, async |_, answer| {
         let summary = answer.summary();
-        let is_done = |status: &UploadStatus| status.is_terminal();
-        let done: usize = summary.by_status.iter().filter(|(status, _)| is_done(status)).map(|(_, n)| n).sum();
-        bar.set_length(summary.devices as u64);
-        bar.set_position(done as u64);
-        bar.set_message(common::printable(&or_dash(&answer.status)));
-        if bar.is_hidden() {
-            common::tell(format!("{}: {summary}", or_dash(&answer.status)));
+        let words = common::printable(&format!("{}: {summary}", or_dash(&answer.status)));
+        if progress.is_hidden() {
+            common::tell(words);
+        } else {
+            let bar = common::bar(&summary, 30).map(|bar| bar + " ");
+            progress.set_message(bar.unwrap_or_default() + &words);
         }
         Ok(Some(answer))
     });
     let ended = shown.await;
-    bar.finish_and_clear();
+    progress.finish_and_clear();
     let ended = match ended {
         Ok(ended) => ended.ok_or("there was no answer")?,
         Err(error) => {

@@ -50,7 +50,7 @@ impl<T> Response<T> {
         header_text(&self.headers, &MS_REQUEST_ID)
     }
 
-    /// The `MS-CorrelationId` that the service answered with. Support finds the call by it.
+    /// The `MS-CorrelationId` that the service answered with: for Microsoft's support.
     pub fn service_correlation_id(&self) -> Option<&str> {
         header_text(&self.headers, &MS_CORRELATION_ID)
     }

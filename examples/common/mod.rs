@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::Parser;
 use clap::error::ErrorKind;
-use comfy_table::{Table, presets};
+use comfy_table::{ContentArrangement, Table, presets};
 use partner_center_devices::emulator::Emulator;
 use partner_center_devices::models::{BatchUploadDetails, DeviceUploadDetails, UploadStatus};
 use partner_center_devices::{
@@ -43,19 +43,24 @@ pub struct ServiceArgs {
 
 #[derive(clap::Args)]
 pub struct CloudArgs {
-    /// The partner's cloud: global, china or us-government
-    #[arg(long, value_name = "NAME", default_value = "global")]
-    cloud: Cloud,
+    /// The partner's cloud: global (which it is by default), china or us-government
+    #[arg(long, value_name = "NAME")]
+    cloud: Option<Cloud>,
     /// Where to sign in, if not where the cloud does
     #[arg(long, value_name = "URL")]
-    pub authority: Option<String>,
+    authority: Option<String>,
 }
 
 impl CloudArgs {
+    pub fn are_given(&self) -> bool {
+        self.cloud.is_some() || self.authority.is_some()
+    }
+
     pub fn cloud(&self) -> Result<Cloud> {
+        let cloud = self.cloud.clone().unwrap_or_default();
         Ok(match &self.authority {
-            Some(authority) => Cloud::custom(self.cloud.base_url(), authority)?,
-            None => self.cloud.clone(),
+            Some(authority) => Cloud::custom(cloud.base_url(), authority)?,
+            None => cloud,
         })
     }
 }
@@ -70,7 +75,7 @@ impl ServiceArgs {
     pub async fn connect(&self) -> Result<Service> {
         let credential = match (credential()?, &self.base_url) {
             (Some(credential), _) => credential,
-            (None, None) if self.cloud.authority.is_none() => {
+            (None, None) if !self.cloud.are_given() => {
                 let stand_in = Emulator::start().await?;
                 tell(format!("no credentials are set: asking the stand-in service at {}", stand_in.base_url()));
                 return Ok(Service { partner: stand_in.partner(), stand_in: Some(stand_in) });
@@ -87,29 +92,41 @@ impl ServiceArgs {
     }
 }
 
-/// A variable of the environment; empty is the same as not set.
+const VARIABLES: [&str; 5] = ["TOKEN", "TENANT_ID", "CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN"];
+
+/// Whether the environment says who calls. A variable that is set but empty says so, too: where a
+/// secret is missing, an answer of the stand-in would only look like one.
+pub fn is_somebody() -> bool {
+    VARIABLES.iter().any(|name| std::env::var_os(format!("PARTNER_CENTER_{name}")).is_some())
+}
+
+/// A variable of the environment, if it is set and not empty.
 pub fn variable(name: &str) -> Result<Option<String>> {
     match std::env::var(name) {
-        Ok(value) => Ok(Some(value).filter(|value| !value.trim().is_empty())),
+        Ok(value) => Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty())),
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(_) => Err(format!("{name} is not text").into()),
     }
+}
+
+/// The same; without it, the error that names it.
+pub fn needed(name: &str) -> Result<String> {
+    variable(name)?.ok_or_else(|| format!("{name} is not set, or empty").into())
 }
 
 fn credential() -> Result<Option<Box<dyn Credential>>> {
     if let Some(token) = variable("PARTNER_CENTER_TOKEN")? {
         return Ok(Some(Box::new(AccessToken::new(token))));
     }
-    let tenant = variable("PARTNER_CENTER_TENANT_ID")?;
-    let client_id = variable("PARTNER_CENTER_CLIENT_ID")?;
-    let secret = variable("PARTNER_CENTER_CLIENT_SECRET")?;
-    let refresh_token = variable("PARTNER_CENTER_REFRESH_TOKEN")?;
-    if [&tenant, &client_id, &secret, &refresh_token].iter().all(|value| value.is_none()) {
+    if !is_somebody() {
         return Ok(None);
     }
-    let tenant = tenant.ok_or("PARTNER_CENTER_TENANT_ID is not set")?;
-    let client_id = client_id.ok_or("PARTNER_CENTER_CLIENT_ID is not set")?;
-    Ok(Some(match (secret, refresh_token) {
+    if VARIABLES[1..].iter().all(|name| std::env::var_os(format!("PARTNER_CENTER_{name}")).is_none()) {
+        return Err("PARTNER_CENTER_TOKEN is empty".into());
+    }
+    let (tenant, client_id) = (needed("PARTNER_CENTER_TENANT_ID")?, needed("PARTNER_CENTER_CLIENT_ID")?);
+    let secret = variable("PARTNER_CENTER_CLIENT_SECRET")?;
+    Ok(Some(match (secret, variable("PARTNER_CENTER_REFRESH_TOKEN")?) {
         (Some(secret), Some(token)) => Box::new(AppUserCredential::new(tenant, client_id, secret, token)?),
         (None, Some(token)) => Box::new(AppUserCredential::public_client(tenant, client_id, token)?),
         (Some(secret), None) => Box::new(AppOnlyCredential::new(tenant, client_id, secret)?),
@@ -188,9 +205,13 @@ pub fn tell(line: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{}", printable(&line.to_string()));
 }
 
+/// A table that fits into the terminal, if there is one.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_header(header.to_vec());
+    if io::stdout().is_terminal() {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(console::Term::stdout().size().1);
+    }
     table
 }
 
@@ -202,10 +223,11 @@ pub fn or_dash(value: &Option<impl Display>) -> String {
     value.as_ref().map_or_else(|| "-".to_owned(), |value| printable(&value.to_string()))
 }
 
-/// Foreign text must not drive the terminal.
+/// Foreign text must not drive the terminal, nor turn its text around.
 pub fn printable(text: &str) -> String {
-    let is_printable = |c: char| matches!(c, '"' | '\'' | '\\') || c.escape_debug().len() == 1;
-    text.chars().map(|c| if is_printable(c) { c } else { ' ' }).collect()
+    let turns =
+        |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if c.is_control() || turns(c) { ' ' } else { c }).collect()
 }
 
 /// A duration from a number of seconds.
@@ -214,31 +236,46 @@ pub fn seconds(text: &str) -> std::result::Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| "not a number of seconds".to_owned())
 }
 
-/// The devices by status, as a bar where the terminal can show it; as words where there is none.
+/// The devices by status, as a bar where the terminal can show it, and in words.
 pub fn picture(summary: &UploadSummary) -> String {
     let words = printable(&summary.to_string());
-    if summary.devices == 0 || !io::stdout().is_terminal() || std::env::var("TERM").is_ok_and(|term| term == "dumb") {
-        return words;
+    match bar(summary, console::Term::stdout().size().1.saturating_sub(12)) {
+        Some(bar) if io::stdout().is_terminal() => format!("{bar}\n           {words}"),
+        _ => words,
     }
-    let width = usize::from(console::Term::stdout().size().1).clamp(20, 100) - 12;
+}
+
+/// The devices by status, as a bar of so many cells; none where there is nothing to show, or no room,
+/// or no terminal that can show it.
+pub fn bar(summary: &UploadSummary, cells: u16) -> Option<String> {
+    let width = usize::from(cells.min(88));
+    let is_dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
+    let locales = ["LC_ALL", "LC_CTYPE", "LANG"].map(|name| variable(name).ok().flatten());
+    let locale = locales.into_iter().flatten().next().unwrap_or_else(|| "UTF-8".to_owned()).to_lowercase();
+    let knows_blocks = locale.contains("utf-8") || locale.contains("utf8");
+    if summary.devices == 0 || width < 20 || summary.by_status.len() > width || is_dumb || !knows_blocks {
+        return None;
+    }
     let in_colour = variable("NO_COLOR").is_ok_and(|value| value.is_none());
     let mut bar = String::new();
-    let (mut devices, mut cells) = (0, 0);
-    for (status, count) in &summary.by_status {
-        // Each status ends where its share ends, so that the parts add up to the whole.
+    let (mut devices, mut filled) = (0, 0);
+    for (place, (status, count)) in summary.by_status.iter().enumerate() {
+        // Each status ends where its share ends, so that the parts add up to the whole; and each has a
+        // cell at least.
         devices += count;
-        let end = (devices * width / summary.devices).max(cells + 1);
+        let still_to_come = summary.by_status.len() - place - 1;
+        let end = (devices * width / summary.devices).max(filled + 1).min(width - still_to_come);
         let (cell, style) = match status {
             UploadStatus::Finished => ("█", console::Style::new().green()),
             UploadStatus::FinishedWithErrors => ("▒", console::Style::new().red()),
             UploadStatus::Processing | UploadStatus::InProgress => ("▓", console::Style::new().yellow()),
             _ => ("░", console::Style::new().dim()),
         };
-        let part = cell.repeat(end - cells);
+        let part = cell.repeat(end - filled);
         bar += &if in_colour { style.force_styling(true).apply_to(part).to_string() } else { part };
-        cells = end;
+        filled = end;
     }
-    format!("{bar}\n           {words}")
+    Some(bar)
 }
 
 /// How an upload of the stand-in ends: six devices, two of them with errors.
