@@ -2,46 +2,21 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
-use url::{Host, Url};
 
 use crate::client::{PartnerCenter, Shared};
-use crate::cloud::Cloud;
-use crate::context::{
-    MS_APPLICATION, MS_CORRELATION_ID, MS_REQUEST_ID, RequestContext, X_LOCALE, append, header_value,
-};
+use crate::cloud::{Cloud, checked_url};
+use crate::context::{MS_APPLICATION, RESERVED, RequestContext, X_LOCALE, append, header_value};
 use crate::credential::{Credential, TokenRequest};
 use crate::error::Error;
 use crate::fleet::Fleet;
 use crate::retry::RetryPolicy;
 
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
-
-/// Headers that are the client's or the connection's own.
-pub(crate) static RESERVED: [HeaderName; 17] = [
-    header::AUTHORIZATION,
-    header::ACCEPT,
-    header::HOST,
-    header::USER_AGENT,
-    header::CONNECTION,
-    header::ACCEPT_ENCODING,
-    header::CONTENT_LENGTH,
-    header::EXPECT,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    MS_REQUEST_ID,
-    MS_CORRELATION_ID,
-    X_LOCALE,
-    MS_APPLICATION,
-];
 
 /// The settings of a client, from [`PartnerCenter::builder`].
 ///
@@ -129,8 +104,8 @@ impl<P> Builder<P> {
         self
     }
 
-    /// A further header for every call. The headers that the client writes itself are not taken:
-    /// `Authorization`, `Accept`, `Host`, `User-Agent`, the ids, locale and application name.
+    /// A further header for every call. One that the client or the connection writes itself
+    /// (`Authorization`, `Host`, `Content-Length`, the ids, …) is a `Config` error of `build`.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
@@ -138,8 +113,9 @@ impl<P> Builder<P> {
 
     /// Your own HTTP client settings: proxies, certificates, DNS.
     ///
-    /// It is the builder and not the built client because two things are not yours to set: redirects
-    /// are never followed, and [`connect_timeout`](Self::connect_timeout) is this builder's.
+    /// It is the builder and not the built client because three things are not yours to set: redirects
+    /// are never followed, [`connect_timeout`](Self::connect_timeout) is this builder's, and on loopback
+    /// no proxy is used.
     pub fn http_client(mut self, client: reqwest::ClientBuilder) -> Self {
         self.http_client = Some(client);
         self
@@ -278,32 +254,4 @@ impl<P> fmt::Debug for Builder<P> {
             .field("max_body_size", &self.max_body_size)
             .finish_non_exhaustive()
     }
-}
-
-/// A URL that a token may be sent to, without trailing slash, and whether it is on loopback.
-pub(crate) fn checked_url(what: &str, text: &str) -> Result<(Url, bool), Error> {
-    let wrong = |why: &str| Error::config(format!("{what} {why}"));
-    let no_url = || wrong("is no URL with a host: https://example.com, or http://localhost:8080 on loopback");
-    let mut url = Url::parse(text.trim()).map_err(|error| no_url().caused_by(error))?;
-    let on_loopback = match url.host() {
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-        None => return Err(no_url()),
-    };
-    match url.scheme() {
-        "https" => {}
-        "http" if on_loopback => {}
-        "http" => return Err(wrong("is not https: a token would cross the network in plain text")),
-        _ => return Err(wrong("is neither https nor, on loopback, http")),
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("carries a user name or password"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("carries a query or a fragment"));
-    }
-    let path = url.path().trim_end_matches('/').to_owned();
-    url.set_path(&path);
-    Ok((url, on_loopback))
 }

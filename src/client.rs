@@ -14,8 +14,9 @@ use crate::builder::Builder;
 use crate::context::{CallIds, RequestContext};
 use crate::credential::{AccessToken, Credential, TokenRequest};
 use crate::customers::Customers;
-use crate::error::{Error, ErrorKind, on_one_line};
+use crate::error::{Error, ErrorKind};
 use crate::fleet::Fleet;
+use crate::foreign::on_one_line;
 use crate::generated;
 use crate::response::Response;
 use crate::retry::{Deadline, RetryPolicy};
@@ -56,6 +57,13 @@ pub(crate) struct Shared {
     pub(crate) retry: RetryPolicy,
     pub(crate) fleet: Fleet,
     pub(crate) max_body_size: usize,
+}
+
+impl Shared {
+    /// The path of a gateway, without slash at its end; empty if there is none.
+    pub(crate) fn base_path(&self) -> &str {
+        self.base_url.path().trim_end_matches('/')
+    }
 }
 
 impl PartnerCenter {
@@ -153,7 +161,7 @@ impl PartnerCenter {
         let shared = &self.shared;
         let token_request = TokenRequest { time_left: call.deadline.left(), ..shared.token_request.clone() };
         let token = call.deadline.bound(shared.credential.token(&token_request)).await;
-        let token = token.unwrap_or_else(|_| Err(Error::sign_in_out_of_time()));
+        let token = token.unwrap_or_else(|| Err(Error::sign_in_out_of_time()));
         let token = token.map_err(|error| error.after_refusal(call.refused.as_ref()))?;
         match &call.refused {
             Some((refused, error)) if *refused == token => Err(error.clone()),
@@ -183,8 +191,14 @@ impl PartnerCenter {
         call.ids.write(&mut headers);
         headers.insert(header::AUTHORIZATION, token.authorization()?);
 
-        let secrets = call.refused.iter().map(|(refused, _)| refused).chain([&token]).cloned().collect();
-        let attempt = Attempt::new(span.clone(), headers, secrets, timeout, self.shared.max_body_size);
+        let attempt = Attempt {
+            span: span.clone(),
+            headers,
+            tokens: call.refused.iter().map(|(refused, _)| refused).chain([&token]).cloned().collect(),
+            timeout,
+            body_limit: self.shared.max_body_size,
+            answer: Arc::default(),
+        };
         let base_url = self.shared.base_url.as_str().trim_end_matches('/');
         let client = generated::Client::new_with_client(base_url, token_request.http.clone(), attempt.clone());
         call.attempts += 1;
@@ -245,7 +259,9 @@ fn classify<T: DeserializeOwned>(
 ) -> Result<(T, Answer), Error> {
     match (outcome, answer) {
         (_, Some(answer)) if answer.status != http::StatusCode::OK => Err(Error::service(answer)),
-        (_, Some(answer)) if answer.too_large => Err(Error::decode(answer, "the answer is larger than the bound")),
+        (_, Some(answer)) if answer.over_bounds => {
+            Err(Error::decode(answer, "the answer is larger than the bound, or has too many objects"))
+        }
         (Ok(value), Some(answer)) if is_object(&answer.body) => Ok((value.into_inner(), answer)),
         (Err(generated::Error::CommunicationError(error) | generated::Error::ResponseBodyError(error)), answer) => {
             Err(Error::transport(error, answer))

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
-use crate::builder::checked_url;
+use url::{Host, Url};
+
 use crate::error::Error;
 
 /// A cloud: the address of the API, and the authority that gives tokens for it.
@@ -23,7 +24,7 @@ use crate::error::Error;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Cloud {
     base_url: Cow<'static, str>,
     authority: Cow<'static, str>,
@@ -63,7 +64,7 @@ impl Cloud {
     pub fn custom(base_url: impl AsRef<str>, authority: impl AsRef<str>) -> Result<Self, Error> {
         let (base_url, _) = checked_url("the base URL", base_url.as_ref())?;
         let (authority, _) = checked_url("the authority", authority.as_ref())?;
-        let text = |url: &url::Url| Cow::Owned(url.as_str().trim_end_matches('/').to_owned());
+        let text = |url: &Url| Cow::Owned(url.as_str().trim_end_matches('/').to_owned());
         let scope = format!("{}/.default", base_url.origin().ascii_serialization());
         Ok(Self { base_url: text(&base_url), authority: text(&authority), scope: scope.into() })
     }
@@ -102,4 +103,32 @@ impl FromStr for Cloud {
             _ => Err(Error::config(format!("{name:?} is no cloud; known are global, china and us-government"))),
         }
     }
+}
+
+/// A URL that a token may be sent to, without trailing slash, and whether it is on loopback.
+pub(crate) fn checked_url(what: &str, text: &str) -> Result<(Url, bool), Error> {
+    let wrong = |why: &str| Error::config(format!("{what} {why}"));
+    let no_url = || wrong("is no URL with a host: https://example.com, or http://localhost:8080 on loopback");
+    let mut url = Url::parse(text.trim()).map_err(|error| no_url().caused_by(error))?;
+    let on_loopback = match url.host() {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => return Err(no_url()),
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if on_loopback => {}
+        "http" => return Err(wrong("is not https: a token would cross the network in plain text")),
+        _ => return Err(wrong("is neither https nor, on loopback, http")),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("carries a user name or password"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("carries a query or a fragment"));
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok((url, on_loopback))
 }

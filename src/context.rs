@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use http::header::HeaderName;
+use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use uuid::Uuid;
 
@@ -15,6 +15,14 @@ pub(crate) const MS_CV: HeaderName = HeaderName::from_static("ms-cv");
 pub(crate) const MS_SERVER_ID: HeaderName = HeaderName::from_static("ms-serverid");
 pub(crate) const X_LOCALE: HeaderName = HeaderName::from_static("x-locale");
 pub(crate) const MS_APPLICATION: HeaderName = HeaderName::from_static("ms-partnercenter-application");
+
+/// Headers that are the client's or the connection's own.
+#[rustfmt::skip]
+pub(crate) static RESERVED: [HeaderName; 17] = [
+    header::AUTHORIZATION, header::ACCEPT, header::ACCEPT_ENCODING, header::HOST, header::USER_AGENT, header::CONNECTION,
+    header::CONTENT_LENGTH, header::EXPECT, header::PROXY_AUTHORIZATION, header::TE, header::TRAILER,
+    header::TRANSFER_ENCODING, header::UPGRADE, MS_REQUEST_ID, MS_CORRELATION_ID, X_LOCALE, MS_APPLICATION,
+];
 
 /// The caller's own ids, locale and time for the calls of a handle; what is not set is the client's.
 ///
@@ -29,7 +37,7 @@ pub(crate) const MS_APPLICATION: HeaderName = HeaderName::from_static("ms-partne
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestContext {
     request_id: Option<Uuid>,
     correlation_id: Option<Uuid>,

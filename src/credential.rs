@@ -1,10 +1,11 @@
 //! Who calls: the trait that gives access tokens, and the token itself, which is its simplest kind.
 
+#[macro_use]
+mod cache;
 mod app_only;
 mod app_user;
 #[cfg(feature = "azure_core")]
 mod azure;
-mod cache;
 mod sign_in;
 
 use std::fmt;
@@ -133,7 +134,7 @@ impl TokenRequest {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct AccessToken(SecretString);
 
 impl AccessToken {
@@ -164,15 +165,11 @@ impl AccessToken {
     }
 }
 
+impl Eq for AccessToken {}
+
 impl PartialEq for AccessToken {
     fn eq(&self, other: &Self) -> bool {
         self.expose() == other.expose()
-    }
-}
-
-impl fmt::Debug for AccessToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AccessToken(***)")
     }
 }
 

@@ -1,8 +1,6 @@
 //! The path to a call, as Microsoft's SDK has it. Handles own what they need: they can be kept, sent
 //! to other tasks and used often, and making them does no I/O.
 
-use std::time::Duration;
-
 use crate::client::PartnerCenter;
 use crate::error::Error;
 use crate::models::{BatchTrackingId, BatchUploadDetails, CustomerId, DeviceBatchCollection};
@@ -91,7 +89,7 @@ impl BatchUploads {
 /// The status of one upload of a device batch.
 #[derive(Clone, Debug)]
 pub struct BatchUploadStatus {
-    partner: PartnerCenter,
+    pub(crate) partner: PartnerCenter,
     customer: CustomerId,
     id: BatchTrackingId,
 }
@@ -119,18 +117,5 @@ impl BatchUploadStatus {
             async move { client.get_batch_upload_status(&customer, &id).await }
         };
         self.partner.send("getBatchUploadStatus", call).await
-    }
-
-    /// The same handle, with one correlation id for all its calls.
-    pub(crate) fn in_one_context(&self) -> Self {
-        let mut handle = self.clone();
-        handle.partner.context = handle.partner.context.correlated();
-        handle
-    }
-
-    /// Bounds the time of further calls.
-    pub(crate) fn hurry(&mut self, left: Duration) {
-        let limit = self.partner.context.call_timeout_or(self.partner.shared.call_timeout);
-        self.partner.context = self.partner.context.clone().call_timeout(limit.min(left));
     }
 }

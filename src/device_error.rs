@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
 
-use crate::error::on_one_line;
+use crate::foreign::on_one_line;
 use crate::models::{BatchUploadDetails, DeviceUploadDetails, UploadStatus};
 
 /// Why a device failed.
@@ -48,82 +48,37 @@ const STORAGE_ERROR: u32 = 640;
 const ALREADY_ASSIGNED: u32 = 806;
 const ASSIGNED_TO_OTHER_TENANT: u32 = 808;
 
+#[rustfmt::skip] // A table: an entry is two lines, however long they are.
 static KNOWN: [Known; 14] = [
-    known(STORAGE_ERROR, "StorageError", "a general failure of the service", "try again later"),
-    known(801, "InvalidZtdRequestBody", "the request is malformed or names no tenant", "check the form of the upload"),
-    known(
-        802,
-        "InvalidZtdHardwareHash",
-        "the hardware hash is invalid",
-        "collect the hash anew; it must have manufacturer and serial number",
-    ),
-    known(
-        803,
-        "MissingZtdSerialNumberAndProductKey",
-        "serial number and product key are missing or invalid",
-        "give serial number and product key, or the hardware hash",
-    ),
-    known(
-        ALREADY_ASSIGNED,
-        "ZtdDeviceAlreadyAssigned",
-        "the device is already registered to this tenant",
-        "nothing is left to do if it is among the tenant's Autopilot devices",
-    ),
-    known(
-        807,
-        "ZtdDeviceIsNotRegistered",
-        "the device is not registered to the customer's tenant",
-        "register the device before it is configured or removed",
-    ),
-    known(
-        ASSIGNED_TO_OTHER_TENANT,
-        "ZtdDeviceAssignedToOtherTenant",
-        "the device is registered to another tenant",
-        "have it deregistered there, also from Microsoft Store for Business, then upload it again",
-    ),
-    known(
-        809,
-        "ZtdProfileIsNotRegistered",
-        "the profile is not registered to the tenant",
-        "create the profile in the customer's tenant first",
-    ),
-    known(
-        810,
-        "ZtdProfileAssignedToOtherTenant",
-        "the profile belongs to another tenant",
-        "use a profile of the customer's tenant",
-    ),
-    known(
-        811,
-        "ZtdDeviceRegisteredByOtherTenant",
-        "the device was registered by a user of another tenant",
-        "have that tenant delete it",
-    ),
-    known(
-        812,
-        "ZtdDeviceNotFound",
-        "manufacturer, model and serial number match no hardware hash",
-        "check them, or upload the hardware hash",
-    ),
-    known(
-        813,
-        "ZtdDeviceIsNotUnique",
-        "the hash does not identify one device",
-        "upload the device with its full hardware hash",
-    ),
-    known(
-        814,
-        "ZtdDeviceAlreadyAadRegistered",
-        "the device has an object in the directory already",
-        "look there whether it is in use before anything else",
-    ),
+    known(STORAGE_ERROR, "StorageError",
+        "a general failure of the service", "try again later"),
+    known(801, "InvalidZtdRequestBody",
+        "the request is malformed or names no tenant", "check the form of the upload"),
+    known(802, "InvalidZtdHardwareHash",
+        "the hardware hash is invalid", "collect the hash anew; it must have manufacturer and serial number"),
+    known(803, "MissingZtdSerialNumberAndProductKey",
+        "serial number and product key are missing or invalid", "give serial number and product key, or the hardware hash"),
+    known(ALREADY_ASSIGNED, "ZtdDeviceAlreadyAssigned",
+        "the device is already registered to this tenant", "nothing is left to do if it is among the tenant's Autopilot devices"),
+    known(807, "ZtdDeviceIsNotRegistered",
+        "the device is not registered to the customer's tenant", "register the device before it is configured or removed"),
+    known(ASSIGNED_TO_OTHER_TENANT, "ZtdDeviceAssignedToOtherTenant",
+        "the device is registered to another tenant", "have it deregistered there, also from Microsoft Store for Business, then upload it again"),
+    known(809, "ZtdProfileIsNotRegistered",
+        "the profile is not registered to the tenant", "create the profile in the customer's tenant first"),
+    known(810, "ZtdProfileAssignedToOtherTenant",
+        "the profile belongs to another tenant", "use a profile of the customer's tenant"),
+    known(811, "ZtdDeviceRegisteredByOtherTenant",
+        "the device was registered by a user of another tenant", "have that tenant delete it"),
+    known(812, "ZtdDeviceNotFound",
+        "manufacturer, model and serial number match no hardware hash", "check them, or upload the hardware hash"),
+    known(813, "ZtdDeviceIsNotUnique",
+        "the hash does not identify one device", "upload the device with its full hardware hash"),
+    known(814, "ZtdDeviceAlreadyAadRegistered",
+        "the device has an object in the directory already", "look there whether it is in use before anything else"),
     // Its number is in no source.
-    Known {
-        number: None,
-        name: "ZtdDeviceDuplicated",
-        meaning: "the upload has the same hash more than once",
-        remedy: "look at the other entry: one of them is processed",
-    },
+    Known { number: None, name: "ZtdDeviceDuplicated",
+        meaning: "the upload has the same hash more than once", remedy: "look at the other entry: one of them is processed" },
 ];
 
 /// The name of 808 on another page of Microsoft's.
@@ -133,15 +88,12 @@ impl DeviceError {
     /// The error of a device from the code and the description that came with it.
     pub fn new(code: impl Into<String>, description: impl Into<String>) -> Self {
         let (code, description) = (code.into(), description.into());
-        let number: Option<u32> = code.trim().parse().ok();
+        let number = code.trim().parse().ok();
         let is_named = |name: &str| name.eq_ignore_ascii_case(description.trim());
-        let by_number = KNOWN.iter().find(|known| number.is_some() && known.number == number);
+        let by_number = |number: u32| KNOWN.iter().find(|known| known.number == Some(number));
         let by_name = || KNOWN.iter().find(|known| is_named(known.name));
-        let by_other_name = || {
-            let is_808 = |known: &&Known| known.number == Some(ASSIGNED_TO_OTHER_TENANT);
-            KNOWN.iter().find(is_808).filter(|_| is_named(OTHER_NAME_OF_808))
-        };
-        let known = by_number.or_else(by_name).or_else(by_other_name);
+        let by_other_name = || by_number(ASSIGNED_TO_OTHER_TENANT).filter(|_| is_named(OTHER_NAME_OF_808));
+        let known = number.and_then(by_number).or_else(by_name).or_else(by_other_name);
         Self { code, description, known }
     }
 
@@ -295,7 +247,7 @@ impl fmt::Display for FailedDevice<'_> {
 /// assert_eq!((summary.devices, summary.failed), (1, 1));
 /// assert_eq!(summary.by_status, [(UploadStatus::FinishedWithErrors, 1)]);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UploadSummary {
     /// How many devices the answer has.
@@ -412,41 +364,28 @@ impl BatchUploadDetails {
     /// assert_eq!(upload.summary().to_string(), "3 devices: 3 unknown");
     /// ```
     pub fn summary(&self) -> UploadSummary {
-        let (mut statuses, mut errors) = (Counts::default(), Counts::default());
-        for device in &self.devices_status {
-            let status = device.status.clone().unwrap_or(UploadStatus::Unknown);
-            statuses.add(status.as_str().to_owned(), status);
-            if let Some(error) = device.error() {
-                errors.add(error.kind().to_owned(), error);
-            }
-        }
+        let status = |device: &DeviceUploadDetails| device.status.clone().unwrap_or(UploadStatus::Unknown);
+        let statuses = self.devices_status.iter().map(status);
+        let errors = self.failed_devices().map(|failed| failed.error);
+        let by_error = counted(errors, |error| error.kind().to_owned());
         UploadSummary {
             devices: self.devices_status.len(),
-            failed: errors.items.iter().map(|(_, count)| count).sum(),
-            by_status: statuses.items,
-            by_error: errors.items,
+            failed: by_error.iter().map(|(_, count)| count).sum(),
+            by_status: counted(statuses, |status| status.as_str().to_owned()),
+            by_error,
         }
     }
 }
 
-/// Items by their kind, in the order in which they came.
-struct Counts<T> {
-    places: HashMap<String, usize>,
-    items: Vec<(T, usize)>,
-}
-
-impl<T> Default for Counts<T> {
-    fn default() -> Self {
-        Self { places: HashMap::new(), items: Vec::new() }
-    }
-}
-
-impl<T> Counts<T> {
-    fn add(&mut self, kind: String, item: T) {
-        let place = *self.places.entry(kind).or_insert(self.items.len());
-        match self.items.get_mut(place) {
+/// The first item of each kind and how many there are of it, in the order in which they came.
+fn counted<T>(items: impl Iterator<Item = T>, kind: impl Fn(&T) -> String) -> Vec<(T, usize)> {
+    let (mut places, mut counts) = (HashMap::new(), Vec::<(T, usize)>::new());
+    for item in items {
+        let place = *places.entry(kind(&item)).or_insert(counts.len());
+        match counts.get_mut(place) {
             Some((_, count)) => *count += 1,
-            None => self.items.push((item, 1)),
+            None => counts.push((item, 1)),
         }
     }
+    counts
 }

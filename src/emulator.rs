@@ -48,7 +48,7 @@ use crate::credential::AccessToken;
 use crate::models::{BatchTrackingId, CustomerId, DeviceBatch, Link};
 use crate::retry::RetryPolicy;
 use authority::Authority;
-use service::{EXAMPLE_CUSTOMER, EXAMPLE_UPLOAD, Service};
+use service::{EXAMPLE_CUSTOMER, EXAMPLE_UPLOAD, Service, as_sent};
 
 pub use service::Upload;
 
@@ -57,7 +57,6 @@ const LARGEST_REQUEST: usize = 1 << 16;
 
 /// The stand-in service. It runs until it is dropped.
 pub struct Emulator {
-    base_url: String,
     cloud: Cloud,
     partner: PartnerCenter,
     parts: Arc<Mutex<Parts>>,
@@ -100,7 +99,6 @@ impl Emulator {
         let parts = Arc::new(Mutex::new(parts));
         let server = tokio::spawn(serve(listener, Arc::clone(&parts)));
         Ok(Self {
-            base_url,
             cloud,
             partner,
             parts,
@@ -117,7 +115,6 @@ impl Emulator {
     ///
     /// If no port can be had.
     #[cfg(feature = "blocking")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
     pub fn start_blocking() -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let (started, start) = std::sync::mpsc::channel();
@@ -129,7 +126,7 @@ impl Emulator {
 
     /// Where the service listens, for clients of your own.
     pub fn base_url(&self) -> &str {
-        &self.base_url
+        self.cloud.base_url()
     }
 
     /// The cloud whose service and authority this is, for [`Builder::cloud`](crate::Builder::cloud).
@@ -157,17 +154,19 @@ impl Emulator {
 
     /// Adds a customer without device batches; one that is there stays as it is.
     pub fn add_customer(&self, customer: CustomerId) {
-        self.parts().service.add_customer(customer);
+        self.parts().service.batches.entry(*customer).or_default();
     }
 
     /// Adds a device batch to a customer, and the customer if need be.
     pub fn add_device_batch(&self, customer: CustomerId, batch: DeviceBatch) {
-        self.parts().service.add_device_batch(customer, &batch);
+        self.parts().service.batches.entry(*customer).or_default().push(as_sent(batch));
     }
 
     /// Adds an upload to a customer, and the customer if need be. One with the same id is replaced.
     pub fn add_upload(&self, customer: CustomerId, id: BatchTrackingId, upload: Upload) {
-        self.parts().service.add_upload(customer, id, upload);
+        let mut parts = self.parts();
+        parts.service.batches.entry(*customer).or_default();
+        parts.service.uploads.insert((*customer, *id), upload);
     }
 
     /// Adds what a link points to: any JSON, at the link's own text. What no client would follow, such
@@ -175,7 +174,8 @@ impl Emulator {
     pub fn add_resource(&self, uri: &str, body: Value) {
         let link = Link { uri: Some(uri.to_owned()), ..Link::default() };
         if let Ok(target) = crate::uri::target(&self.partner.shared.base_url, &link) {
-            self.parts().service.add_resource(&target[Position::BeforePath..], body);
+            let path = target[Position::BeforePath..].to_ascii_lowercase();
+            self.parts().service.resources.insert(path, body);
         }
     }
 
@@ -226,7 +226,8 @@ impl Emulator {
 
     /// Has the service refuse, with 401, every token that the authority gave so far.
     pub fn revoke_tokens(&self) {
-        self.parts().authority.revoke_tokens();
+        let Authority { given, revoked, .. } = &mut self.parts().authority;
+        revoked.append(given);
     }
 
     fn parts(&self) -> MutexGuard<'_, Parts> {
@@ -247,7 +248,7 @@ impl Drop for Emulator {
 
 impl fmt::Debug for Emulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Emulator").field("base_url", &self.base_url).finish_non_exhaustive()
+        f.debug_struct("Emulator").field("base_url", &self.base_url()).finish_non_exhaustive()
     }
 }
 
@@ -264,13 +265,8 @@ pub struct RecordedRequest {
 }
 
 /// Failures to come, each with how often it still is to happen.
+#[derive(Default)]
 struct Failures<F>(Vec<(usize, F)>);
-
-impl<F> Default for Failures<F> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
 
 impl<F: Clone> Failures<F> {
     fn add(&mut self, times: usize, failure: F) {

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::context::{CallIds, MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID, header_text};
 use crate::credential::AccessToken;
+use crate::foreign::on_one_line;
 use crate::models::BatchUploadDetails;
 use crate::response::Response;
 use crate::retry::retry_after;
@@ -218,14 +219,6 @@ impl Error {
         Self::new(ErrorKind::Credential, message).caused_by(source).retryable()
     }
 
-    /// The authority did not answer in the time that a request for a token has.
-    pub(crate) fn sign_in_timed_out() -> Self {
-        let message = "no access token: the sign-in service did not answer in time";
-        let mut error = Self::new(ErrorKind::Credential, message).retryable();
-        error.0.timeout = true;
-        error
-    }
-
     /// The authority answered with something other than 200. Of its answer only what is known to
     /// hold no secret is kept.
     pub(crate) fn sign_in_refused(mut answer: Answer, secrets: &[&str]) -> Self {
@@ -270,14 +263,6 @@ impl Error {
     pub(crate) fn retrying_after(mut self, wait: Duration) -> Self {
         self.0.retry_after = Some(wait);
         self
-    }
-
-    /// The time of the whole call ran out before there was a token.
-    pub(crate) fn sign_in_out_of_time() -> Self {
-        let message = "no access token: the sign-in did not end in the time of the call";
-        let mut error = Self::new(ErrorKind::Credential, message).retryable();
-        error.0.timeout = true;
-        error
     }
 
     /// For an error of getting another token, after the service refused one.
@@ -333,11 +318,25 @@ impl Error {
         error
     }
 
+    fn timed_out(kind: ErrorKind, message: &'static str) -> Self {
+        let mut error = Self::new(kind, message).retryable();
+        error.0.timeout = true;
+        error
+    }
+
+    /// The authority did not answer in the time that a request for a token has.
+    pub(crate) fn sign_in_timed_out() -> Self {
+        Self::timed_out(ErrorKind::Credential, "no access token: the sign-in service did not answer in time")
+    }
+
+    /// The time of the whole call ran out before there was a token.
+    pub(crate) fn sign_in_out_of_time() -> Self {
+        Self::timed_out(ErrorKind::Credential, "no access token: the sign-in did not end in the time of the call")
+    }
+
     /// The time of the whole call ran out.
     pub(crate) fn out_of_time() -> Self {
-        let mut error = Self::new(ErrorKind::Transport, "the call did not end in its time");
-        (error.0.transient, error.0.timeout) = (true, true);
-        error
+        Self::timed_out(ErrorKind::Transport, "the call did not end in its time")
     }
 
     /// The upload has not ended within the limit of a wait.
@@ -542,21 +541,6 @@ impl Error {
     }
 }
 
-/// At most this much of a foreign text goes into `Display`; the accessors have it whole.
-const SHOWN: usize = 200;
-
-/// A foreign text on one line, without what could drive a terminal or turn the text around.
-pub(crate) fn on_one_line(text: &str) -> String {
-    let turns = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-    let is_printable = |c: char| !c.is_control() && !turns(c);
-    let line: String = text.chars().map(|c| if is_printable(c) { c } else { ' ' }).collect();
-    let line = line.trim();
-    match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line.to_owned(),
-    }
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
@@ -576,15 +560,14 @@ impl fmt::Display for Error {
         if let Some(wait) = self.0.retry_after {
             write!(f, ", retry after {} s", wait.as_secs())?;
         }
-        let (name, id, correlation_id) = match self.0.kind {
-            ErrorKind::Credential => ("trace id", self.trace_id().map(str::to_owned), None),
-            _ => {
-                let sent = |id: Option<Uuid>| id.filter(|_| self.0.attempts > 0).map(|id| id.to_string());
-                let id = self.service_request_id().map(str::to_owned).or_else(|| sent(self.request_id()));
-                ("request id", id, sent(self.correlation_id()))
-            }
+        let text = |id: Option<&str>, sent: Option<Uuid>| id.map(str::to_owned).or(sent.map(|id| id.to_string()));
+        let sent = self.0.ids.filter(|_| self.0.attempts > 0 && self.0.kind == ErrorKind::Service);
+        let (name, id) = match self.0.kind {
+            ErrorKind::Credential => ("trace id", self.trace_id()),
+            _ => ("request id", self.service_request_id()),
         };
-        let correlation_id = self.service_correlation_id().map(str::to_owned).or(correlation_id);
+        let id = text(id, sent.map(|ids| ids.request_id));
+        let correlation_id = text(self.service_correlation_id(), sent.map(|ids| ids.correlation_id));
         if let (Some(id), Some(correlation_id)) = (id, correlation_id) {
             write!(f, " ({name} {}, correlation id {})", on_one_line(&id), on_one_line(&correlation_id))?;
         }

@@ -19,15 +19,31 @@ const LONGEST_THROTTLE: Duration = Duration::from_secs(3600);
 
 /// What all calls of a client share.
 pub(crate) struct Fleet {
-    throttle: Mutex<Option<Throttle>>,
+    /// A throttle is the partner's, not the call's.
+    throttle: Mutex<Throttle>,
     budget: TpsBudget,
     in_flight: Option<Semaphore>,
 }
 
-/// A throttle is the partner's, not the call's.
-struct Throttle {
-    until: Instant,
-    error: Arc<Error>,
+/// An answer that asked to be left alone, until its wait is over.
+#[derive(Default)]
+pub(crate) struct Throttle(Option<(Instant, Arc<Error>)>);
+
+impl Throttle {
+    /// Remembers this error for so long, unless a longer wait is known.
+    pub(crate) fn note(&mut self, error: &Error, wait: Duration) {
+        let until = Instant::now() + wait;
+        if self.0.as_ref().is_none_or(|(known, _)| *known < until) {
+            self.0 = Some((until, Arc::new(error.clone())));
+        }
+    }
+
+    /// The error, and what is left of its wait.
+    pub(crate) fn holds(&mut self) -> Option<(Duration, Arc<Error>)> {
+        let now = Instant::now();
+        self.0.take_if(|(until, _)| *until <= now);
+        self.0.as_ref().map(|(until, error)| (*until - now, Arc::clone(error)))
+    }
 }
 
 impl Fleet {
@@ -43,7 +59,7 @@ impl Fleet {
         // The budget itself rounds the other way: of 0.7 it would make a retry for each call.
         let share = if share > 0.0 && share < 1.0 { 1.0 / (1.0 / share).ceil() } else { share };
         Ok(Self {
-            throttle: Mutex::new(None),
+            throttle: Mutex::default(),
             budget: TpsBudget::new(BUDGET_WINDOW, floor, share),
             in_flight: max_in_flight.map(Semaphore::new),
         })
@@ -75,29 +91,22 @@ impl Fleet {
                 tokio::time::sleep(delay).await;
             }
             let Some(places) = &self.in_flight else { return Ok(None) };
-            // The semaphore is never closed, so there is no error to speak of.
-            let place = deadline.bound(places.acquire()).await?.ok();
+            let place = deadline.bound(places.acquire()).await.ok_or_else(Error::out_of_time)?;
             if self.throttle().is_none() {
-                return Ok(place);
+                // The semaphore is never closed, so there is no error to speak of.
+                return Ok(place.ok());
             }
         }
     }
 
     /// Remembers a throttle for the other calls.
     pub(crate) fn note(&self, error: &Error) {
-        let Some(wait) = error.retry_after().filter(|_| error.is_throttled()) else { return };
-        let until = Instant::now() + wait.min(LONGEST_THROTTLE);
-        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        if throttle.as_ref().is_none_or(|known| known.until < until) {
-            *throttle = Some(Throttle { until, error: Arc::new(error.clone()) });
+        if let Some(wait) = error.retry_after().filter(|_| error.is_throttled()) {
+            self.throttle.lock().unwrap_or_else(PoisonError::into_inner).note(error, wait.min(LONGEST_THROTTLE));
         }
     }
 
-    /// How long the throttle still holds, if one does, and the error that told of it.
     fn throttle(&self) -> Option<(Duration, Arc<Error>)> {
-        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        throttle.take_if(|throttle| throttle.until <= now);
-        throttle.as_ref().map(|Throttle { until, error }| (*until - now, Arc::clone(error)))
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner).holds()
     }
 }

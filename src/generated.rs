@@ -2,16 +2,6 @@
 //! re-exported by name in [`crate::models`].
 
 // Generated text is judged by the snapshot under `tests/`, not by lints made for people.
-#![allow(
-    clippy::all,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    dead_code,
-    missing_docs,
-    missing_debug_implementations,
-    unnameable_types,
-    unreachable_pub,
-    unused_imports
-)]
+#![allow(warnings)]
 
 include!(concat!(env!("OUT_DIR"), "/client.rs"));

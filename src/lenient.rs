@@ -12,58 +12,58 @@ use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 
-/// A text, or a number or boolean as its text: `errorCode` is `"808"` or `808`.
-struct Text(String);
+/// A text or a number, each as its text: `errorCode` is `"808"` or `808`.
+pub(crate) enum Scalar {
+    Text(String),
+    Number(String),
+}
 
-impl<'de> Deserialize<'de> for Text {
+impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
+        struct ScalarVisitor;
 
-        impl Visitor<'_> for TextVisitor {
-            type Value = Text;
+        impl Visitor<'_> for ScalarVisitor {
+            type Value = Scalar;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a text or a number")
             }
 
-            fn visit_str<E>(self, value: &str) -> Result<Text, E> {
-                Ok(Text(value.to_owned()))
+            fn visit_str<E>(self, value: &str) -> Result<Scalar, E> {
+                Ok(Scalar::Text(value.to_owned()))
             }
 
-            fn visit_string<E>(self, value: String) -> Result<Text, E> {
-                Ok(Text(value))
+            fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {
+                Ok(Scalar::Text(value.to_string()))
             }
 
-            fn visit_i64<E>(self, value: i64) -> Result<Text, E> {
-                Ok(Text(value.to_string()))
+            fn visit_i64<E>(self, value: i64) -> Result<Scalar, E> {
+                Ok(Scalar::Number(value.to_string()))
             }
 
-            fn visit_u64<E>(self, value: u64) -> Result<Text, E> {
-                Ok(Text(value.to_string()))
+            fn visit_u64<E>(self, value: u64) -> Result<Scalar, E> {
+                Ok(Scalar::Number(value.to_string()))
             }
 
-            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Text, E> {
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Scalar, E> {
                 // Beyond, its last digits are lost: no text is better than a wrong one.
                 let is_exact = value.abs() < (1_u64 << f64::MANTISSA_DIGITS) as f64;
                 if is_exact {
-                    Ok(Text(value.to_string()))
+                    Ok(Scalar::Number(value.to_string()))
                 } else {
                     Err(E::invalid_value(Unexpected::Float(value), &self))
                 }
             }
-
-            fn visit_bool<E>(self, value: bool) -> Result<Text, E> {
-                Ok(Text(value.to_string()))
-            }
         }
 
-        deserializer.deserialize_any(TextVisitor)
+        // Not by way of a `Value`, which builds what it is then refused for: a list of 64 MiB, say.
+        deserializer.deserialize_any(ScalarVisitor)
     }
 }
 
 /// Reads an optional text.
 pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(Option::<Text>::deserialize(deserializer)?.map(|Text(text)| text))
+    Ok(Option::deserialize(deserializer)?.map(|(Scalar::Text(text) | Scalar::Number(text))| text))
 }
 
 /// Reads an optional number, boolean or id, also from its text (`"5"`). Empty is none.
@@ -120,12 +120,36 @@ pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserialize
     Ok(Object::deserialize(deserializer)?.0)
 }
 
-/// Reads a list of objects; entries that are none are left out.
+/// Reads a list of objects; entries that are none are left out, and take no room: the bound on objects
+/// does not count them.
 pub(crate) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    Ok(or_default::<_, Vec<Object<T>>>(deserializer)?.into_iter().filter_map(|Object(object)| object).collect())
+    struct ObjectsVisitor<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectsVisitor<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of objects")
+        }
+
+        fn visit_unit<E>(self) -> Result<Vec<T>, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Vec<T>, A::Error> {
+            let mut objects = Vec::new();
+            while let Some(Object(object)) = entries.next_element()? {
+                objects.extend(object);
+            }
+            Ok(objects)
+        }
+    }
+
+    deserializer.deserialize_any(ObjectsVisitor(PhantomData))
 }
 
-/// Reads a list or map of anything else.
+/// Reads a list or map of anything else. The document has none yet.
+#[allow(dead_code)]
 pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
@@ -153,4 +177,16 @@ fn parse_time(text: &str) -> Result<Option<DateTime<Utc>>, ()> {
         .map_err(|_| ())?;
     // An offset can move the sentinel to the last day of the year before.
     Ok((time.year() > 1).then_some(time))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn entries_that_are_none_take_no_room() {
+        for none in ["null", "[]", "\"\""] {
+            let list = format!("[{}{none}]", format!("{none},").repeat(1000));
+            let list = super::objects::<_, crate::models::DeviceBatch>(&mut serde_json::Deserializer::from_str(&list));
+            assert!(list.is_ok_and(|list| list.capacity() == 0), "{none}");
+        }
+    }
 }

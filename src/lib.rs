@@ -3,7 +3,6 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "blocking")]
-#[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
 pub mod blocking;
 mod builder;
 mod client;
@@ -13,16 +12,15 @@ mod credential;
 mod customers;
 mod device_error;
 #[cfg(feature = "emulator")]
-#[cfg_attr(docsrs, doc(cfg(feature = "emulator")))]
 pub mod emulator;
 mod error;
 mod fleet;
+mod foreign;
 mod generated;
 mod lenient;
 pub mod models;
 mod response;
 mod retry;
-mod secrets;
 mod uri;
 mod wait;
 mod wire;
@@ -32,7 +30,6 @@ pub use client::PartnerCenter;
 pub use cloud::Cloud;
 pub use context::RequestContext;
 #[cfg(feature = "azure_core")]
-#[cfg_attr(docsrs, doc(cfg(feature = "azure_core")))]
 pub use credential::AzureCredential;
 pub use credential::{
     AccessToken, AppOnlyCredential, AppUserCredential, Credential, RefreshToken, TokenFuture, TokenRequest,

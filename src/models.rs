@@ -15,11 +15,12 @@
 
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, Visitor};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::error::{Error, on_one_line};
+use crate::error::Error;
+use crate::foreign::on_one_line;
+use crate::lenient::Scalar;
 
 pub use crate::generated::UploadStatus;
 pub use crate::generated::types::{
@@ -80,36 +81,12 @@ impl Serialize for UploadStatus {
 
 impl<'de> Deserialize<'de> for UploadStatus {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct StatusVisitor;
-
-        impl Visitor<'_> for StatusVisitor {
-            type Value = UploadStatus;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a status as text or number")
+        Ok(match Scalar::deserialize(deserializer)? {
+            Scalar::Text(text) => text.as_str().into(),
+            Scalar::Number(number) => {
+                let listed = number.parse().ok().and_then(|place: usize| Self::BY_NUMBER.get(place));
+                listed.cloned().unwrap_or(Self::Other(number))
             }
-
-            fn visit_str<E>(self, text: &str) -> Result<UploadStatus, E> {
-                Ok(text.into())
-            }
-
-            fn visit_u64<E>(self, number: u64) -> Result<UploadStatus, E> {
-                let known = usize::try_from(number).ok().and_then(|index| UploadStatus::BY_NUMBER.get(index));
-                Ok(known.cloned().unwrap_or_else(|| UploadStatus::Other(number.to_string())))
-            }
-
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<UploadStatus, E> {
-                Ok(UploadStatus::Other(number.to_string()))
-            }
-
-            fn visit_f64<E: de::Error>(self, number: f64) -> Result<UploadStatus, E> {
-                match number {
-                    0.0..5.0 if number.fract() == 0.0 => self.visit_u64(number as u64),
-                    _ => Ok(UploadStatus::Other(number.to_string())),
-                }
-            }
-        }
-
-        deserializer.deserialize_any(StatusVisitor)
+        })
     }
 }

@@ -25,7 +25,7 @@ impl<T> Response<T> {
         self.body
     }
 
-    /// The HTTP status.
+    /// The status of HTTP; that of an upload is the member `status` of the body.
     pub fn status(&self) -> StatusCode {
         self.status
     }

@@ -10,10 +10,9 @@ use http::header::RETRY_AFTER;
 use tokio::time::Instant;
 
 use crate::context::header_text;
-use crate::error::Error;
 
-/// Beyond this the arithmetic of floating-point backoffs overflows, and nobody waits so long.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(86_400);
+/// Nobody waits longer, and no token lives longer; and far beyond, the arithmetic of time overflows.
+pub(crate) const A_DAY: Duration = Duration::from_secs(86_400);
 
 /// How often and how patiently a call is sent again.
 ///
@@ -28,7 +27,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(86_400);
 /// let patient = RetryPolicy::default().retries(5).longest_retry_after(Duration::from_secs(600));
 /// let never = RetryPolicy::none();
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RetryPolicy {
     retries: usize,
     base_delay: Duration,
@@ -52,6 +51,7 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     /// Every call is sent once; or twice, where the service refuses a token (401) that the credential
     /// has another for.
+    #[must_use]
     pub fn none() -> Self {
         Self::default().retries(0)
     }
@@ -96,8 +96,8 @@ impl RetryPolicy {
     /// The delays of one call, as many as it has retries.
     pub(crate) fn backoffs(&self) -> ExponentialBackoff {
         ExponentialBuilder::new()
-            .with_min_delay(self.base_delay.min(LONGEST_BACKOFF))
-            .with_max_delay(self.max_delay.min(LONGEST_BACKOFF))
+            .with_min_delay(self.base_delay.min(A_DAY))
+            .with_max_delay(self.max_delay.min(A_DAY))
             .with_max_times(self.retries)
             .build()
     }
@@ -129,8 +129,7 @@ impl RetryPolicy {
     /// How long to wait for a throttle to end; none if that is longer than allowed, or than the time
     /// left.
     pub(crate) fn throttle_delay(&self, wait: Duration, time_left: Duration) -> Option<Duration> {
-        let fits = wait <= self.longest_retry_after && wait < time_left;
-        fits.then(|| spread(wait, self.jitter(), time_left))
+        self.next_delay(Some(Duration::ZERO), Some(wait), self.jitter(), time_left)
     }
 }
 
@@ -160,9 +159,9 @@ impl Deadline {
         self.limit.saturating_sub(self.started.elapsed())
     }
 
-    /// Does this in the time that is left.
-    pub(crate) async fn bound<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
-        tokio::time::timeout(self.left(), work).await.map_err(|_| Error::out_of_time())
+    /// Does this in the time that is left; none if that is not enough.
+    pub(crate) async fn bound<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::time::timeout(self.left(), work).await.ok()
     }
 }
 

@@ -11,11 +11,11 @@ use serde::de::DeserializeOwned;
 use url::Url;
 use uuid::Uuid;
 
-use crate::builder::RESERVED;
 use crate::client::PartnerCenter;
-use crate::context::{append, header_value};
+use crate::context::{RESERVED, append, header_value};
 use crate::customers::BatchUploadStatus;
-use crate::error::{Error, on_one_line};
+use crate::error::Error;
+use crate::foreign::on_one_line;
 use crate::models::{BatchTrackingId, CustomerId, Link};
 use crate::response::Response;
 
@@ -181,8 +181,7 @@ impl PartnerCenter {
     ///
     /// As for [`BatchUpload::from_location`].
     pub fn batch_upload(&self, location: impl AsRef<str>) -> Result<BatchUploadStatus, Error> {
-        let base_path = self.shared.base_url.path().trim_end_matches('/');
-        let BatchUpload { customer_id, tracking_id } = BatchUpload::below(base_path, location.as_ref())?;
+        let BatchUpload { customer_id, tracking_id } = BatchUpload::below(self.shared.base_path(), location.as_ref())?;
         Ok(self.customers().by_id(customer_id).batch_upload_status().by_id(tracking_id))
     }
 

@@ -11,7 +11,7 @@ use crate::customers::BatchUploadStatus;
 use crate::error::Error;
 use crate::models::BatchUploadDetails;
 use crate::response::Response;
-use crate::retry::{Deadline, retry_after};
+use crate::retry::{A_DAY, Deadline, retry_after};
 
 /// How often to ask for an upload that has not ended, and for how long.
 ///
@@ -26,7 +26,7 @@ use crate::retry::{Deadline, retry_after};
 /// let seconds = Duration::from_secs;
 /// let patient = Wait::default().intervals(seconds(30)..=seconds(120)).at_most(seconds(6 * 3600));
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Wait {
     first_after: Duration,
     intervals: RangeInclusive<Duration>,
@@ -82,9 +82,8 @@ impl Wait {
     }
 
     fn delays(&self) -> impl Iterator<Item = Duration> + Send + use<> {
-        // Nothing does not grow. Beyond a day the arithmetic of floating-point durations overflows,
-        // and nobody waits so long.
-        let bounded = |delay: Duration| delay.clamp(Duration::from_millis(1), Duration::from_secs(86_400));
+        // Nothing does not grow.
+        let bounded = |delay: Duration| delay.clamp(Duration::from_millis(1), A_DAY);
         let growing = ExponentialBuilder::new()
             .with_factor(1.5)
             .with_min_delay(bounded(*self.intervals.start()))
@@ -184,7 +183,8 @@ struct Watch {
 
 impl Watch {
     fn new(upload: &BatchUploadStatus, wait: Wait) -> Self {
-        let upload = upload.in_one_context();
+        let mut upload = upload.clone();
+        upload.partner.context = upload.partner.context.correlated();
         Self { upload, delays: Some(Box::new(wait.delays())), wait, deadline: None, last: None, failed: None }
     }
 
@@ -203,7 +203,7 @@ impl Watch {
                         return Ok(answer);
                     }
                 }
-                Err(error) if error.is_retryable() && self.may_pass(&error) => {
+                Err(error) if error.is_retryable() && self.goes_on_after(&error) => {
                     tracing::warn!(%error, "cannot ask for the upload");
                     self.failed = Some(error);
                 }
@@ -214,7 +214,7 @@ impl Watch {
 
     /// Before anybody has answered, the address may be wrong, and waiting in vain; unless it was only
     /// the time of the wait that ran out.
-    fn may_pass(&self, error: &Error) -> bool {
+    fn goes_on_after(&self, error: &Error) -> bool {
         self.last.is_some() || error.status().is_some() || error.is_timeout() && self.is_over()
     }
 
@@ -245,8 +245,10 @@ impl Watch {
             self.delays = None;
         }
         tokio::time::sleep(pause.min(latest)).await;
-        let left = deadline.left();
-        self.upload.hurry(if left.is_zero() { LAST_REQUEST } else { left });
+        let left = Some(deadline.left()).filter(|left| !left.is_zero()).unwrap_or(LAST_REQUEST);
+        let partner = &mut self.upload.partner;
+        let time = partner.context.call_timeout_or(partner.shared.call_timeout).min(left);
+        partner.context = partner.context.clone().call_timeout(time);
         Some(())
     }
 }

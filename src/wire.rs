@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::credential::AccessToken;
+use crate::foreign::hidden;
 use crate::generated;
-use crate::secrets::hidden;
 
 /// What came back. The errors of the generated client lose parts of it, so it is kept beside them.
 #[derive(Clone)]
@@ -25,7 +25,7 @@ pub(crate) struct Answer {
     /// Without byte-order mark; as far as it came.
     pub(crate) body: Bytes,
     /// The body was larger than the bound and was not read.
-    pub(crate) too_large: bool,
+    pub(crate) over_bounds: bool,
 }
 
 impl Answer {
@@ -54,33 +54,19 @@ impl fmt::Debug for Answer {
 /// The state that the generated client carries for its hooks.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt {
-    span: tracing::Span,
-    headers: HeaderMap,
+    pub(crate) span: tracing::Span,
+    pub(crate) headers: HeaderMap,
     /// Those of this call so far, which no answer may bring to light.
-    tokens: Vec<AccessToken>,
-    timeout: Duration,
-    body_limit: usize,
-    answer: Arc<Mutex<Option<Answer>>>,
+    pub(crate) tokens: Vec<AccessToken>,
+    pub(crate) timeout: Duration,
+    pub(crate) body_limit: usize,
+    pub(crate) answer: Arc<Mutex<Option<Answer>>>,
 }
 
 impl Attempt {
-    pub(crate) fn new(
-        span: tracing::Span,
-        headers: HeaderMap,
-        tokens: Vec<AccessToken>,
-        timeout: Duration,
-        body_limit: usize,
-    ) -> Self {
-        Self { span, headers, tokens, timeout, body_limit, answer: Arc::default() }
-    }
-
     /// What came back, also if it broke off.
     pub(crate) fn take_answer(&self) -> Option<Answer> {
         self.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    fn keep(&self, answer: &Answer) {
-        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer.clone());
     }
 
     /// Writes the headers of the call over whatever the generated client or the HTTP client set.
@@ -98,7 +84,7 @@ impl Attempt {
     ) -> reqwest::Result<reqwest::Response> {
         let (mut answer, end) = read(client.execute(request).await?, self.body_limit).await;
         answer.hide(&self.tokens.iter().map(AccessToken::expose).collect::<Vec<_>>());
-        self.keep(&answer);
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer.clone());
         end?;
 
         let mut whole = http::Response::new(answer.body);
@@ -114,11 +100,11 @@ const MOST_OBJECTS_OF_ANY: usize = 10_000;
 /// Reads an answer whole, within the bound; as far as it came, if it breaks off.
 pub(crate) async fn read(mut response: reqwest::Response, limit: usize) -> (Answer, reqwest::Result<()>) {
     let mut body = Vec::new();
-    let mut too_large = response.content_length().is_some_and(|length| length > limit as u64);
+    let mut over_bounds = response.content_length().is_some_and(|length| length > limit as u64);
     let mut end = Ok(());
-    while !too_large {
+    while !over_bounds {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > limit => too_large = true,
+            Ok(Some(chunk)) if body.len() + chunk.len() > limit => over_bounds = true,
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => break,
             Err(error) => {
@@ -127,11 +113,11 @@ pub(crate) async fn read(mut response: reqwest::Response, limit: usize) -> (Answ
             }
         }
     }
-    // Three bytes of it can become half a kilobyte of memory.
-    too_large |= memchr::memchr_iter(b'{', &body).count() > MOST_OBJECTS_OF_ANY + limit / 64;
-    let body = if too_large { Bytes::new() } else { Bytes::from(body) };
+    // Three bytes of it can become half a kilobyte of memory. Braces within texts count, too.
+    over_bounds |= memchr::memchr_iter(b'{', &body).count() > MOST_OBJECTS_OF_ANY + limit / 64;
+    let body = if over_bounds { Bytes::new() } else { Bytes::from(body) };
     let body = body.strip_prefix(b"\xEF\xBB\xBF").map_or(body.clone(), |text| body.slice_ref(text));
-    (Answer { status: response.status(), headers: response.headers().clone(), body, too_large }, end)
+    (Answer { status: response.status(), headers: response.headers().clone(), body, over_bounds }, end)
 }
 
 impl generated::Client {

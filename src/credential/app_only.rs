@@ -2,11 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use crate::credential::cache::TokenCache;
+use crate::credential::TokenRequest;
+use crate::credential::cache::{Outcome, TokenCache};
 use crate::credential::sign_in::Application;
-use crate::credential::{AccessToken, Credential, TokenFuture, TokenRequest};
 use crate::error::Error;
 
 /// Signs in as the application itself: OAuth 2.0 client credentials, for jobs without a user.
@@ -28,7 +27,7 @@ use crate::error::Error;
 /// # }
 /// ```
 pub struct AppOnlyCredential {
-    application: Arc<Application>,
+    issuer: Arc<Application>,
     cache: TokenCache,
 }
 
@@ -46,40 +45,20 @@ impl AppOnlyCredential {
         client_secret: impl Into<String>,
     ) -> Result<Self, Error> {
         let application = Application::new(tenant, client_id, Some(client_secret.into()))?;
-        Ok(Self { application: Arc::new(application), cache: TokenCache::default() })
-    }
-
-    /// How long before its expiry a token is replaced: default five minutes; half its life at most.
-    #[must_use]
-    pub fn refresh_before(mut self, before: Duration) -> Self {
-        self.cache.set_refresh_before(before);
-        self
-    }
-
-    /// The clock by which tokens expire: default [`Instant::now`]. For tests of expiry.
-    #[must_use]
-    pub fn clock(mut self, now: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
-        self.cache.set_clock(now);
-        self
+        Ok(Self { issuer: Arc::new(application), cache: TokenCache::default() })
     }
 }
 
-impl Credential for AppOnlyCredential {
-    fn token<'a>(&'a self, request: &'a TokenRequest) -> TokenFuture<'a> {
-        let issue = || {
-            let (application, request) = (Arc::clone(&self.application), request.clone());
-            async move { application.sign_in(&request, None).await?.0 }
-        };
-        Box::pin(self.cache.token(request, issue))
-    }
+kept_in_a_cache!(AppOnlyCredential);
 
-    fn refused(&self, token: &AccessToken) {
-        self.cache.forget(token);
+impl Application {
+    async fn issue(self: Arc<Self>, request: TokenRequest) -> Outcome {
+        self.sign_in(&request, None).await?.0
     }
 }
 
 impl fmt::Debug for AppOnlyCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AppOnlyCredential").field("application", &self.application).finish_non_exhaustive()
+        f.debug_struct("AppOnlyCredential").field("application", &self.issuer).finish_non_exhaustive()
     }
 }

@@ -3,33 +3,26 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::credential::cache::{Issued, TokenCache};
+use crate::credential::cache::{Outcome, TokenCache};
 use crate::credential::sign_in::Application;
-use crate::credential::{AccessToken, Credential, TokenFuture, TokenRequest, trimmed};
+use crate::credential::{TokenRequest, trimmed};
 use crate::error::Error;
 
 /// A refresh token, to be kept where secrets are kept: with it, one can sign in as the user.
 ///
 /// `Debug` does not show it, and its memory is zeroed when it is dropped.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct RefreshToken(SecretString);
 
 impl RefreshToken {
     /// Its text. It lapses when it is not used for 90 days.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
-    }
-}
-
-impl fmt::Debug for RefreshToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RefreshToken(***)")
     }
 }
 
@@ -62,7 +55,7 @@ type Keep = dyn Fn(RefreshToken) -> BoxFuture<'static, Result<(), Box<dyn StdErr
 /// # }
 /// ```
 pub struct AppUserCredential {
-    user: Arc<User>,
+    issuer: Arc<User>,
     cache: TokenCache,
 }
 
@@ -118,7 +111,7 @@ impl AppUserCredential {
             refresh_token: Mutex::new(Current { token: refresh_token, is_new: false }),
             keep: None,
         };
-        Ok(Self { user: Arc::new(user), cache: TokenCache::default() })
+        Ok(Self { issuer: Arc::new(user), cache: TokenCache::default() })
     }
 
     /// Registers what keeps new refresh tokens. It has each before the access token that came with
@@ -134,31 +127,19 @@ impl AppUserCredential {
         E: Into<Box<dyn StdError + Send + Sync>>,
     {
         // Nobody else has the user before the credential is used.
-        if let Some(user) = Arc::get_mut(&mut self.user) {
+        if let Some(user) = Arc::get_mut(&mut self.issuer) {
             user.keep = Some(Box::new(move |token| keep(token).map(|kept| kept.map_err(Into::into)).boxed()));
         }
         self
     }
-
-    /// How long before its expiry a token is replaced: default five minutes; half its life at most.
-    #[must_use]
-    pub fn refresh_before(mut self, before: Duration) -> Self {
-        self.cache.set_refresh_before(before);
-        self
-    }
-
-    /// The clock by which tokens expire: default [`Instant::now`]. For tests of expiry.
-    #[must_use]
-    pub fn clock(mut self, now: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
-        self.cache.set_clock(now);
-        self
-    }
 }
 
+kept_in_a_cache!(AppUserCredential);
+
 impl User {
-    async fn sign_in(&self, request: &TokenRequest) -> Result<Issued, Error> {
+    async fn issue(self: Arc<Self>, request: TokenRequest) -> Outcome {
         let refresh_token = self.current().token.clone();
-        let (issued, next) = self.application.sign_in(request, Some(&refresh_token)).await?;
+        let (issued, next) = self.application.sign_in(&request, Some(&refresh_token)).await?;
         if let Some(token) = next {
             *self.current() = Current { token, is_new: true };
         }
@@ -183,22 +164,8 @@ impl User {
     }
 }
 
-impl Credential for AppUserCredential {
-    fn token<'a>(&'a self, request: &'a TokenRequest) -> TokenFuture<'a> {
-        let issue = || {
-            let (user, request) = (Arc::clone(&self.user), request.clone());
-            async move { user.sign_in(&request).await }
-        };
-        Box::pin(self.cache.token(request, issue))
-    }
-
-    fn refused(&self, token: &AccessToken) {
-        self.cache.forget(token);
-    }
-}
-
 impl fmt::Debug for AppUserCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AppUserCredential").field("application", &self.user.application).finish_non_exhaustive()
+        f.debug_struct("AppUserCredential").field("application", &self.issuer.application).finish_non_exhaustive()
     }
 }

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::iter;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
 use azure_core::error::ErrorKind;
@@ -11,9 +11,10 @@ use azure_core::http::headers::RETRY_AFTER;
 use azure_core::time::OffsetDateTime;
 use chrono::Utc;
 
-use crate::credential::cache::{Issued, TokenCache};
-use crate::credential::{AccessToken, Credential, TokenFuture, TokenRequest};
-use crate::error::{Error, on_one_line};
+use crate::credential::cache::{Issued, Outcome, TokenCache};
+use crate::credential::{AccessToken, TokenRequest};
+use crate::error::Error;
+use crate::foreign::on_one_line;
 use crate::retry::wait_of;
 
 /// Signs in by a credential of the Azure SDK, such as those of the `azure_identity` crate.
@@ -33,48 +34,28 @@ use crate::retry::wait_of;
 /// }
 /// ```
 pub struct AzureCredential {
-    credential: Arc<dyn TokenCredential>,
+    issuer: Arc<Azure>,
     cache: TokenCache,
 }
+
+struct Azure(Arc<dyn TokenCredential>);
 
 impl AzureCredential {
     /// The credential that gives the tokens; they are kept here as those of the other kinds are.
     pub fn new(credential: Arc<dyn TokenCredential>) -> Self {
-        Self { credential, cache: TokenCache::default() }
-    }
-
-    /// How long before its expiry a token is replaced: default five minutes; half its life at most.
-    #[must_use]
-    pub fn refresh_before(mut self, before: Duration) -> Self {
-        self.cache.set_refresh_before(before);
-        self
-    }
-
-    /// The clock by which tokens expire: default [`Instant::now`]. For tests of expiry.
-    #[must_use]
-    pub fn clock(mut self, now: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
-        self.cache.set_clock(now);
-        self
+        Self { issuer: Arc::new(Azure(credential)), cache: TokenCache::default() }
     }
 }
 
-impl Credential for AzureCredential {
-    fn token<'a>(&'a self, request: &'a TokenRequest) -> TokenFuture<'a> {
-        let issue = || {
-            let (credential, cloud) = (Arc::clone(&self.credential), request.cloud().clone());
-            async move {
-                let issued = credential.get_token(&[cloud.scope()], None).await.map_err(no_token)?;
-                let token = AccessToken::new(issued.token.secret());
-                token.authorization()?;
-                let left = issued.expires_on - OffsetDateTime::now_utc();
-                Ok(Issued { token, lifetime: Some(Duration::try_from(left).unwrap_or_default()) })
-            }
-        };
-        Box::pin(self.cache.token(request, issue))
-    }
+kept_in_a_cache!(AzureCredential);
 
-    fn refused(&self, token: &AccessToken) {
-        self.cache.forget(token);
+impl Azure {
+    async fn issue(self: Arc<Self>, request: TokenRequest) -> Outcome {
+        let issued = self.0.get_token(&[request.cloud().scope()], None).await.map_err(no_token)?;
+        let token = AccessToken::new(issued.token.secret());
+        token.authorization()?;
+        let left = issued.expires_on - OffsetDateTime::now_utc();
+        Ok(Issued { token, lifetime: Some(Duration::try_from(left).unwrap_or_default()) })
     }
 }
 

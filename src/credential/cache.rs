@@ -17,13 +17,13 @@ use tokio::sync::watch;
 use crate::cloud::Cloud;
 use crate::credential::{AccessToken, TokenRequest};
 use crate::error::Error;
+use crate::fleet::Throttle;
+use crate::retry::A_DAY;
 
 /// How early a token is replaced, unless the caller says otherwise.
 const REFRESH_BEFORE: Duration = Duration::from_secs(300);
 /// For a token without expiry: far less than the hour that they live.
 const LIFETIME_IF_UNKNOWN: Duration = Duration::from_secs(600);
-/// Nobody gives tokens for longer, and it keeps foreign numbers out of the arithmetic of time.
-const LONGEST_LIFETIME: Duration = Duration::from_secs(86_400);
 /// How long a call waits for a new token while the old one is good.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long after a failed early refresh the old token is used without trying again.
@@ -38,15 +38,48 @@ pub(crate) struct Issued {
     pub(crate) lifetime: Option<Duration>,
 }
 
-type Outcome = Result<Issued, Error>;
+pub(crate) type Outcome = Result<Issued, Error>;
 type Issuing = Shared<BoxFuture<'static, Outcome>>;
 /// Those who drive a request, together: it closes when the last of them has left.
 type Crew = watch::Sender<Option<Outcome>>;
 
 pub(crate) struct TokenCache {
     state: Mutex<State>,
-    refresh_before: Duration,
-    clock: Arc<dyn Fn() -> Instant + Send + Sync>,
+    pub(crate) refresh_before: Duration,
+    pub(crate) clock: Arc<dyn Fn() -> Instant + Send + Sync>,
+}
+
+/// What the credentials that keep their tokens have in common: each is an `issuer` and a `cache`.
+macro_rules! kept_in_a_cache {
+    ($credential:ident) => {
+        impl $credential {
+            /// How long before its expiry a token is replaced: default five minutes; half its life at most.
+            #[must_use]
+            pub fn refresh_before(mut self, before: ::std::time::Duration) -> Self {
+                self.cache.refresh_before = before;
+                self
+            }
+
+            /// The clock by which tokens expire: default [`Instant::now`](std::time::Instant::now). For
+            /// tests of expiry.
+            #[must_use]
+            pub fn clock(mut self, now: impl Fn() -> ::std::time::Instant + Send + Sync + 'static) -> Self {
+                self.cache.clock = ::std::sync::Arc::new(now);
+                self
+            }
+        }
+
+        impl $crate::Credential for $credential {
+            fn token<'a>(&'a self, request: &'a $crate::TokenRequest) -> $crate::TokenFuture<'a> {
+                let issue = || ::std::sync::Arc::clone(&self.issuer).issue(request.clone());
+                Box::pin(self.cache.token(request, issue))
+            }
+
+            fn refused(&self, token: &$crate::AccessToken) {
+                self.cache.forget(token);
+            }
+        }
+    };
 }
 
 #[derive(Default)]
@@ -55,7 +88,8 @@ struct State {
     cloud: Option<Cloud>,
     kept: Option<Kept>,
     flight: Option<Flight>,
-    throttled: Option<Throttled>,
+    /// The authority has asked to be left alone.
+    throttle: Throttle,
 }
 
 #[derive(Clone)]
@@ -101,12 +135,6 @@ impl Seat {
     }
 }
 
-/// The authority has asked to be left alone.
-struct Throttled {
-    until: tokio::time::Instant,
-    error: Error,
-}
-
 impl Default for TokenCache {
     fn default() -> Self {
         Self { state: Mutex::default(), refresh_before: REFRESH_BEFORE, clock: Arc::new(Instant::now) }
@@ -114,14 +142,6 @@ impl Default for TokenCache {
 }
 
 impl TokenCache {
-    pub(crate) fn set_refresh_before(&mut self, before: Duration) {
-        self.refresh_before = before;
-    }
-
-    pub(crate) fn set_clock(&mut self, clock: impl Fn() -> Instant + Send + Sync + 'static) {
-        self.clock = Arc::new(clock);
-    }
-
     /// The kept token, or the one that is being issued; `issue` is asked if neither is there.
     pub(crate) async fn token<F>(&self, request: &TokenRequest, issue: impl Fn() -> F) -> Result<AccessToken, Error>
     where
@@ -138,8 +158,8 @@ impl TokenCache {
                 if let Some(kept) = good.as_ref().filter(|kept| now < kept.refresh_from) {
                     return Ok(kept.token.clone());
                 }
-                if let Some(error) = state.throttle() {
-                    return good.map(|kept| kept.token).ok_or(error);
+                if let Some((wait, error)) = state.throttle.holds() {
+                    return good.map(|kept| kept.token).ok_or_else(|| Error::clone(&error).retrying_after(wait));
                 }
                 (state.board(now, &issue), good)
             };
@@ -179,7 +199,7 @@ impl TokenCache {
         match outcome {
             Ok(Issued { token, lifetime }) => {
                 if first {
-                    let lifetime = lifetime.unwrap_or(LIFETIME_IF_UNKNOWN).min(LONGEST_LIFETIME);
+                    let lifetime = lifetime.unwrap_or(LIFETIME_IF_UNKNOWN).min(A_DAY);
                     let expires = seat.since + lifetime;
                     // A token that lives shorter than that would be asked for by every call.
                     let refresh_from = expires - self.refresh_before.min(lifetime / 2);
@@ -189,9 +209,8 @@ impl TokenCache {
             }
             Err(error) => {
                 let wait = error.retry_after().filter(|wait| first && !wait.is_zero());
-                if let Some(wait) = wait.map(|wait| wait.min(LONGEST_LIFETIME)) {
-                    let until = tokio::time::Instant::now() + wait;
-                    state.throttled = Some(Throttled { until, error: error.clone() });
+                if let Some(wait) = wait.map(|wait| wait.min(A_DAY)) {
+                    state.throttle.note(&error, wait);
                 }
                 Err(error)
             }
@@ -234,13 +253,6 @@ impl State {
             }
         };
         Seat { issuing: flight.issuing.clone(), since: flight.since, role }
-    }
-
-    /// Why the authority is not asked now, with what is left of the wait.
-    fn throttle(&self) -> Option<Error> {
-        let Throttled { until, error } = self.throttled.as_ref()?;
-        let left = until.saturating_duration_since(tokio::time::Instant::now());
-        (!left.is_zero()).then(|| error.clone().retrying_after(left))
     }
 }
 
@@ -311,7 +323,7 @@ mod tests {
         let mut cache = TokenCache::default();
         let (start, moved) = (Instant::now(), Arc::new(std::sync::atomic::AtomicU64::new(0)));
         let clock = Arc::clone(&moved);
-        cache.set_clock(move || start + Duration::from_secs(clock.load(std::sync::atomic::Ordering::SeqCst)));
+        cache.clock = Arc::new(move || start + Duration::from_secs(clock.load(std::sync::atomic::Ordering::SeqCst)));
         assert_eq!(token(&cache, "old").await, "old");
         moved.store(3599, std::sync::atomic::Ordering::SeqCst);
         let failing = || {
@@ -400,10 +412,10 @@ mod tests {
     async fn a_slow_refresh_holds_no_call_up_for_long_while_the_old_token_is_good() {
         let mut cache = TokenCache::default();
         let start = Instant::now();
-        cache.set_clock(move || start);
+        cache.clock = Arc::new(move || start);
         assert_eq!(token(&cache, "old").await, "old");
         let nearly_expired = start + Duration::from_secs(3400);
-        cache.set_clock(move || nearly_expired);
+        cache.clock = Arc::new(move || nearly_expired);
         let began = tokio::time::Instant::now();
         let slow = || async {
             tokio::time::sleep(Duration::from_secs(20)).await;
@@ -416,7 +428,7 @@ mod tests {
         assert_eq!(began.elapsed(), PATIENCE, "only the first call waited");
         // The request is not lost: whoever comes next takes it up.
         let later = nearly_expired + HOLD_OFF;
-        cache.set_clock(move || later);
+        cache.clock = Arc::new(move || later);
         tokio::time::sleep(Duration::from_secs(20)).await;
         assert_eq!(token(&cache, "another").await, "new");
     }
@@ -425,9 +437,9 @@ mod tests {
     async fn a_slow_refresh_costs_a_hurried_call_at_most_half_its_time() {
         let mut cache = TokenCache::default();
         let start = Instant::now();
-        cache.set_clock(move || start);
+        cache.clock = Arc::new(move || start);
         assert_eq!(token(&cache, "old").await, "old");
-        cache.set_clock(move || start + Duration::from_secs(3400));
+        cache.clock = Arc::new(move || start + Duration::from_secs(3400));
         let hurried = TokenRequest { time_left: Duration::from_secs(2), ..request() };
         let began = tokio::time::Instant::now();
         assert!(cache.token(&hurried, std::future::pending).await.is_ok());

@@ -2,7 +2,6 @@
 //! the requests and reads the tokens; the client's own HTTP client sends them, and what the authority
 //! refuses is read here, because Microsoft says more than the standard has fields for.
 
-use std::fmt;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -18,12 +17,11 @@ use crate::credential::cache::Issued;
 use crate::credential::{AccessToken, TokenRequest, trimmed};
 use crate::error::Error;
 use crate::lenient;
+use crate::retry::A_DAY;
 use crate::wire;
 
 /// How long one request for a token may take; how many there are is for the call to say.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Nobody gives tokens for more seconds, and it keeps foreign numbers out of the arithmetic of time.
-const LONGEST_LIFETIME: f64 = 86_400.0;
 /// Tokens have a few kilobytes.
 const BODY_LIMIT: usize = 1 << 20;
 
@@ -36,18 +34,12 @@ type Client = oauth2::Client<
 >;
 
 /// An application that is registered with the authority.
+#[derive(Debug)]
 pub(crate) struct Application {
     tenant: String,
     client_id: String,
     /// Public clients have none.
     client_secret: Option<SecretString>,
-}
-
-impl fmt::Debug for Application {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tenant, client_id, .. } = self;
-        f.debug_struct("Application").field("tenant", tenant).field("client_id", client_id).finish_non_exhaustive()
-    }
 }
 
 impl Application {
@@ -138,7 +130,7 @@ impl Exchange {
         if answer.status != http::StatusCode::OK || refusal.code().is_some() {
             return Err(refusal);
         }
-        if answer.too_large {
+        if answer.over_bounds {
             return Err(Error::sign_in_unreadable("the answer is larger than any token"));
         }
         end.map_err(Error::sign_in_transport)?;
@@ -191,7 +183,7 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration
         Value::String(text) => text.trim().parse::<f64>().ok(),
         value => value.as_f64(),
     };
-    Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds.clamp(0.0, LONGEST_LIFETIME)).ok()))
+    Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds.clamp(0.0, A_DAY.as_secs_f64())).ok()))
 }
 
 impl TokenAnswer {

@@ -14,6 +14,7 @@ const TOKEN_PATH: &str = "/oauth2/v2.0/token";
 const DEVICE_CODE_PATH: &str = "/oauth2/v2.0/devicecode";
 const DEVICE_CODE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
+#[derive(Default)]
 pub(super) struct Authority {
     base_url: String,
     pub(super) sign_ins: usize,
@@ -21,8 +22,8 @@ pub(super) struct Authority {
     pub(super) delay: Duration,
     /// Status, error of OAuth, and seconds to wait.
     pub(super) failures: Failures<(StatusCode, String, Option<u64>)>,
-    given: BTreeSet<String>,
-    revoked: BTreeSet<String>,
+    pub(super) given: BTreeSet<String>,
+    pub(super) revoked: BTreeSet<String>,
     used_refresh_tokens: BTreeSet<String>,
     /// Device codes that were asked for once; the user approves in the meantime.
     pending: BTreeSet<String>,
@@ -30,17 +31,7 @@ pub(super) struct Authority {
 
 impl Authority {
     pub(super) fn new(base_url: &str) -> Self {
-        Self {
-            base_url: base_url.to_owned(),
-            sign_ins: 0,
-            lifetime: Duration::from_secs(3600),
-            delay: Duration::ZERO,
-            failures: Failures::default(),
-            given: BTreeSet::new(),
-            revoked: BTreeSet::new(),
-            used_refresh_tokens: BTreeSet::new(),
-            pending: BTreeSet::new(),
-        }
+        Self { base_url: base_url.to_owned(), lifetime: Duration::from_secs(3600), ..Self::default() }
     }
 
     pub(super) fn serves(path: &str) -> bool {
@@ -50,10 +41,6 @@ impl Authority {
     /// Whether the service takes this token: tokens from elsewhere are no concern of the authority.
     pub(super) fn takes(&self, token: &str) -> bool {
         !self.revoked.contains(token)
-    }
-
-    pub(super) fn revoke_tokens(&mut self) {
-        self.revoked.append(&mut self.given);
     }
 
     /// The answer, and how long to wait with it.

@@ -5,12 +5,13 @@ use std::io;
 
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
+use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Answer, Failures, RecordedRequest, json_answer};
 use crate::context::{MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID};
-use crate::models::{BatchTrackingId, BatchUploadDetails, CustomerId, DeviceBatch, UploadStatus};
+use crate::models::{BatchUploadDetails, UploadStatus};
 
 /// The examples of the specification by name, taken from the document by build.rs.
 const EXAMPLES: &str = include_str!(concat!(env!("OUT_DIR"), "/examples.json"));
@@ -40,7 +41,7 @@ pub struct Upload {
 impl Upload {
     /// An upload that has ended: every read gives these details.
     pub fn new(details: BatchUploadDetails) -> Self {
-        Self::of(as_sent(serde_json::to_value(details).unwrap_or_default()))
+        Self::of(as_sent(details))
     }
 
     fn of(details: Value) -> Self {
@@ -85,7 +86,8 @@ impl Upload {
 }
 
 /// Times without offset, as the service writes them.
-fn as_sent(mut value: Value) -> Value {
+pub(super) fn as_sent(value: impl Serialize) -> Value {
+    let mut value = serde_json::to_value(value).unwrap_or_default();
     for name in ["startedTime", "completedTime", "creationDate"] {
         if let Some(time) = value.get_mut(name) {
             let without_offset = time.as_str().map(|text| text.trim_end_matches('Z').to_owned());
@@ -99,10 +101,11 @@ pub(super) struct Service {
     pub(super) requests: Vec<RecordedRequest>,
     /// Status, and seconds to wait.
     pub(super) failures: Failures<(StatusCode, Option<u64>)>,
+    pub(super) batches: HashMap<Uuid, Vec<Value>>,
+    pub(super) uploads: HashMap<(Uuid, Uuid), Upload>,
+    /// By path and query in lower case.
+    pub(super) resources: HashMap<String, Value>,
     examples: HashMap<String, Value>,
-    batches: HashMap<Uuid, Vec<Value>>,
-    uploads: HashMap<(Uuid, Uuid), Upload>,
-    resources: HashMap<String, Value>,
 }
 
 impl Service {
@@ -119,24 +122,6 @@ impl Service {
             resources: HashMap::new(),
             examples,
         })
-    }
-
-    pub(super) fn add_customer(&mut self, customer: CustomerId) {
-        self.batches.entry(*customer).or_default();
-    }
-
-    pub(super) fn add_device_batch(&mut self, customer: CustomerId, batch: &DeviceBatch) {
-        let batch = as_sent(serde_json::to_value(batch).unwrap_or_default());
-        self.batches.entry(*customer).or_default().push(batch);
-    }
-
-    pub(super) fn add_upload(&mut self, customer: CustomerId, id: BatchTrackingId, upload: Upload) {
-        self.add_customer(customer);
-        self.uploads.insert((*customer, *id), upload);
-    }
-
-    pub(super) fn add_resource(&mut self, path: &str, body: Value) {
-        self.resources.insert(path.to_ascii_lowercase(), body);
     }
 
     pub(super) fn answer(&mut self, request: RecordedRequest, is_good: impl Fn(&str) -> bool) -> Answer {
@@ -192,26 +177,14 @@ impl Service {
 
     /// The documented fault of a status, or one of its form.
     fn fault(&self, status: StatusCode, retry_after: Option<u64>) -> Answer {
-        let name = match status.as_u16() {
-            400 => "FaultBadRequest",
-            401 => "FaultUnauthorized",
-            403 => "FaultForbidden",
-            404 => "FaultNotFound",
-            429 => "FaultThrottled",
-            500 => "FaultInternalServerError",
-            501 => "FaultNotImplemented",
-            503 => "FaultServiceUnavailable",
-            _ => "",
+        let reason = status.canonical_reason().unwrap_or("no reason given");
+        let name = match status {
+            StatusCode::TOO_MANY_REQUESTS => "FaultThrottled".to_owned(),
+            _ => format!("Fault{}", reason.replace(' ', "")),
         };
-        let of_its_form = || {
-            json!({
-                "code": status.as_u16(),
-                "description": status.canonical_reason().unwrap_or("no reason given"),
-                "data": [],
-                "source": "PartnerFD",
-            })
-        };
-        let mut fault = self.examples.get(name).cloned().unwrap_or_else(of_its_form);
+        let of_its_form =
+            || json!({ "code": status.as_u16(), "description": reason, "data": [], "source": "PartnerFD" });
+        let mut fault = self.examples.get(&name).cloned().unwrap_or_else(of_its_form);
         if let Some(seconds) = retry_after {
             fault["message"] = json!(format!("Rate limit is exceeded. Try again in {seconds} seconds."));
         }

@@ -302,7 +302,7 @@ async fn a_body_over_the_bound_is_an_error() {
         let partner = server.builder().max_body_size(1024).build().unwrap();
         let error = crate::server::upload(&partner).get().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Decode);
-        assert_eq!(error.to_string(), "the answer is larger than the bound");
+        assert_eq!(error.to_string(), "the answer is larger than the bound, or has too many objects");
         assert!(error.body().is_empty());
     }
     let server = Server::with_body(format!("{{}}{}", " ".repeat(1022))).await;

@@ -1,5 +1,5 @@
-//! Keeps secrets out of what a server sends back: one that echoes the request must not bring a token
-//! into an error, an answer or a log.
+//! What others have written, before it is shown: without secrets, for a server that echoes the request
+//! must not bring a token into an error, an answer or a log; and on one line.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -47,6 +47,21 @@ fn length_of(byte: u8, next: &[u8]) -> Option<usize> {
         [b'%', a, b, ..] if is_hex_of_it(&[*a, *b]) => Some(3),
         [b'\\', b'u', b'0', b'0', a, b, ..] if is_hex_of_it(&[*a, *b]) => Some(6),
         _ => None,
+    }
+}
+
+/// At most this much of a foreign text goes into `Display`; the accessors have it whole.
+const SHOWN: usize = 200;
+
+/// A foreign text on one line, without what could drive a terminal or turn the text around.
+pub(crate) fn on_one_line(text: &str) -> String {
+    let turns = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let is_printable = |c: char| !c.is_control() && !turns(c);
+    let line: String = text.chars().map(|c| if is_printable(c) { c } else { ' ' }).collect();
+    let line = line.trim();
+    match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
     }
 }
 
