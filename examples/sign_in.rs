@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{CloudArgs, Result, needed, say, tell, variable};
+use common::{CloudArgs, Result, needed, say, tell, variable, with_causes};
 use oauth2::basic::BasicClient;
 use oauth2::{
     AuthType, ClientId, ClientSecret, DeviceAuthorizationUrl, RequestTokenError, Scope,
@@ -156,7 +156,9 @@ where
             let words = if is_echo { refusal.error().to_string() } else { words };
             format!("the sign-in was refused: {words}").into()
         }
-        RequestTokenError::Request(error) => Box::new(error),
+        RequestTokenError::Request(error) => {
+            format!("no answer from the sign-in service: {}", with_causes(&error)).into()
+        }
         _ => "the sign-in service answered with something that is no token".into(),
     }
 }

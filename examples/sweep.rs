@@ -23,8 +23,7 @@ use tokio::sync::watch;
 /// Lists the device batches and uploads of many customers
 ///
 /// Each line of the input has a customer id and, behind commas or spaces, any tracking ids of its
-/// uploads. Empty lines, lines that begin with # and a header that begins with customer_id are passed
-/// over. Interrupted, it gives a row for each of the ids that are left, too.
+/// uploads. Empty lines, lines that begin with # and the header customer_id,tracking_id are passed over. Interrupted, it gives a row for each of the ids that are left, too.
 #[derive(Parser)]
 #[command(after_help = common::ENVIRONMENT)]
 struct Args {
@@ -113,11 +112,13 @@ async fn run(args: Args) -> Result<()> {
         None => piped(service.stand_in.as_ref().map(|_| Duration::from_secs(2)))?.filter(|bytes| !bytes.is_empty()),
     };
     let (ids, is_scripted) = match (piped, &service.stand_in) {
-        // What is no text is no id: its row will say so.
-        (Some(bytes), _) => (read(&String::from_utf8_lossy(&bytes)), false),
-        (None, Some(stand_in)) => (read(&script(stand_in)), true),
-        (None, None) => return Err("no ids: name a FILE, or pipe them in".into()),
+        (Some(bytes), _) => (read(&decoded(&bytes))?, false),
+        (None, Some(stand_in)) => (read(&script(stand_in))?, true),
+        (None, None) => (Vec::new(), false),
     };
+    if ids.is_empty() {
+        return Err("no ids: name a FILE that has some, or pipe them in".into());
+    }
     let waits = args.interval.is_some() || args.timeout.is_some() || is_scripted;
     let interval = args.interval.or(service.stand_in.is_some().then_some(Duration::from_millis(500)));
     let mut wait = Wait::default().first_after(Duration::ZERO);
@@ -138,13 +139,19 @@ async fn run(args: Args) -> Result<()> {
         // Kept, for the sweep would take its end for a stop.
         stop.closed().await;
     });
-    let mut found = stream::iter(ids).map(|id| sweep.look_at(id)).buffered(args.concurrency.into());
+    // A wait holds up the rows behind it, for they keep their order, but not the calls.
+    let mut early = BTreeMap::new();
+    let calls = stream::iter(ids).enumerate().map(async |(place, id)| (place, sweep.look_at(id).await));
+    let mut found = calls.buffer_unordered(args.concurrency.into());
     let (mut count, mut failed, mut devices_failed) = (0_usize, 0_usize, 0);
-    while let Some(row) = found.next().await {
-        count += 1;
+    while let Some((place, row)) = found.next().await {
         failed += usize::from(row.error.is_some());
         devices_failed += row.failed_devices.unwrap_or_default();
-        bar.suspend(|| rows.write(row)).map_err(|error| format!("cannot write the rows: {error}"))?;
+        early.insert(place, row);
+        while let Some(row) = early.remove(&count) {
+            count += 1;
+            bar.suspend(|| rows.write(row)).map_err(|error| format!("cannot write the rows: {error}"))?;
+        }
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -171,21 +178,41 @@ fn piped(patience: Option<Duration>) -> Result<Option<Vec<u8>>> {
     Ok(Some(read.map_err(|error| format!("cannot read standard input: {error}"))?))
 }
 
-fn read(text: &str) -> Vec<Id> {
+/// The text, also as Windows writes it. What is no text is no id: its row will say so.
+fn decoded(bytes: &[u8]) -> String {
+    let units =
+        |unit: fn([u8; 2]) -> u16| bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect::<Vec<_>>();
+    match bytes {
+        [0xFF, 0xFE, ..] => String::from_utf16_lossy(&units(u16::from_le_bytes)),
+        [0xFE, 0xFF, ..] => String::from_utf16_lossy(&units(u16::from_be_bytes)),
+        _ => String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
+
+fn read(text: &str) -> Result<Vec<Id>> {
+    let separators = [',', ';', ' ', '\t'];
     let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
     let mut ids = Vec::new();
-    for line in lines {
-        let words = line.split([',', ';', ' ', '\t']).map(|word| word.trim_matches('"'));
-        let mut words = words.filter(|word| !word.is_empty());
-        let customer = words.next().unwrap_or(line).to_owned();
-        if ids.is_empty() && customer.eq_ignore_ascii_case(HEADER[0]) {
-            continue;
+    for (number, line) in lines.enumerate() {
+        let words = line.split(separators).map(|word| word.trim_matches('"'));
+        let mut words = words.filter(|word| !word.is_empty()).peekable();
+        if number == 0 && words.peek().is_some_and(|word| word.eq_ignore_ascii_case(HEADER[0])) {
+            match words.find(|word| !HEADER[..2].iter().any(|known| known.eq_ignore_ascii_case(word))) {
+                None => continue,
+                Some(word) => {
+                    return Err(
+                        format!("the input has a column {word}: only customer_id and tracking_id are read").into()
+                    );
+                }
+            }
         }
-        ids.push(Id { customer: customer.clone(), tracking: None });
-        ids.extend(words.map(|word| Id { customer: customer.clone(), tracking: Some(word.to_owned()) }));
+        // Where the customer is missing, what follows is no customer.
+        let customer = if line.starts_with(separators) { "" } else { words.next().unwrap_or(line) };
+        ids.push(Id { customer: customer.to_owned(), tracking: None });
+        ids.extend(words.map(|word| Id { customer: customer.to_owned(), tracking: Some(word.to_owned()) }));
     }
-    ids
+    Ok(ids)
 }
 
 struct Sweep {

@@ -11,7 +11,7 @@ use futures_util::TryStreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use partner_center_devices::emulator::{Emulator, Upload};
 use partner_center_devices::models::BatchUploadDetails;
-use partner_center_devices::{BatchTrackingId, BatchUpload, CustomerId, Wait};
+use partner_center_devices::{BatchTrackingId, CustomerId, Wait};
 
 /// Waits for the upload of a device batch to end
 #[derive(Parser)]
@@ -25,7 +25,7 @@ struct Args {
     tracking_id: Option<BatchTrackingId>,
     /// Customer and upload in one: the Location header that answered the upload
     #[arg(long, value_name = "URI", conflicts_with_all = ["customer_id", "tracking_id"])]
-    location: Option<BatchUpload>,
+    location: Option<String>,
     /// How often to ask; by default every 5 seconds at first and every 30 later
     #[arg(long, value_name = "SECONDS", value_parser = common::seconds, allow_negative_numbers = true)]
     interval: Option<Duration>,
@@ -44,12 +44,14 @@ async fn main() -> ExitCode {
 async fn run(args: Args) -> common::Result<()> {
     let service = args.service.connect().await?;
     let scripted = service.stand_in.as_ref().map(script);
-    let (customer, upload) = match &args.location {
-        Some(location) => (Some(location.customer_id()), Some(location.tracking_id())),
-        None => (args.customer_id, args.tracking_id),
+    let upload = match &args.location {
+        Some(location) => service.partner.batch_upload(location)?,
+        None => {
+            let customer = id_or(args.customer_id, scripted.map(|(customer, _)| customer), "--customer-id")?;
+            let upload = id_or(args.tracking_id, scripted.map(|(_, upload)| upload), "--tracking-id")?;
+            service.partner.customers().by_id(customer).batch_upload_status().by_id(upload)
+        }
     };
-    let customer = id_or(customer, scripted.map(|(customer, _)| customer), "--customer-id")?;
-    let upload = id_or(upload, scripted.map(|(_, upload)| upload), "--tracking-id")?;
     let mut wait = Wait::default();
     let interval = args.interval.or(scripted.map(|_| Duration::from_millis(500)));
     if let Some(interval) = interval {
@@ -63,7 +65,6 @@ async fn run(args: Args) -> common::Result<()> {
     progress.set_style(ProgressStyle::with_template("{spinner} {elapsed_precise} {wide_msg}")?);
     progress.enable_steady_tick(Duration::from_millis(200));
     progress.set_message("waiting");
-    let upload = service.partner.customers().by_id(customer).batch_upload_status().by_id(upload);
     let shown = upload.watch(wait).try_fold(None, async |_, answer| {
         let summary = answer.summary();
         let words = common::printable(&format!("{}: {summary}", or_dash(&answer.status)));

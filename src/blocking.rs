@@ -10,26 +10,15 @@
 //!
 //! use partner_center_devices::blocking::PartnerCenter;
 //! use partner_center_devices::emulator::Emulator;
-//! use partner_center_devices::{AccessToken, RequestContext, Wait};
+//! use partner_center_devices::{AccessToken, RequestContext};
 //!
 //! let emulator = Emulator::start_blocking()?;
 //! let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build()?;
 //! let hurried = partner.with(RequestContext::new().call_timeout(Duration::from_secs(15)));
 //! let customer = hurried.customers().by_id("47021739-3426-40bf-9601-61b4b6d7c793".parse()?);
-//! let batches = customer.device_batches().get()?;
-//!
-//! let devices = batches.items[0].devices_link.as_ref().ok_or("no link")?;
-//! emulator.add_resource("/customers/47021739-3426-40bf-9601-61b4b6d7c793/deviceBatches/Test batch/devices",
-//!     serde_json::json!({ "totalCount": 5 }));
-//! assert_eq!(partner.follow::<serde_json::Value>(devices)?["totalCount"], 5);
-//!
-//! let location = "/customers/47021739-3426-40bf-9601-61b4b6d7c793/batchJobStatus/0127ed8e-ff72-4983-a3d8-e8d8bd378932";
-//! let upload = partner.batch_upload(location)?;
-//! let at_once = Wait::default().first_after(Duration::ZERO);
-//! for answer in upload.watch(at_once.clone()) {
-//!     println!("{}", answer?.summary());
+//! for batch in &customer.device_batches().get()?.items {
+//!     println!("{:?}: {:?} devices", batch.id, batch.devices_count);
 //! }
-//! assert!(upload.wait(at_once)?.is_complete());
 //! # Ok(())
 //! # }
 //! ```
@@ -108,6 +97,16 @@ impl PartnerCenter {
 
     /// The upload that a `Location` header points to.
     ///
+    /// ```
+    /// # use partner_center_devices::{AccessToken, blocking::PartnerCenter};
+    /// # fn main() -> Result<(), partner_center_devices::Error> {
+    /// # let partner = PartnerCenter::builder(AccessToken::new("a-token")).build()?;
+    /// let location = "/customers/47021739-3426-40bf-9601-61b4b6d7c793/batchJobStatus/0127ed8e-ff72-4983-a3d8-e8d8bd378932";
+    /// let upload = partner.batch_upload(location)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`crate::PartnerCenter::batch_upload`].
@@ -116,6 +115,22 @@ impl PartnerCenter {
     }
 
     /// Gets what a link points to.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use partner_center_devices::{AccessToken, blocking::PartnerCenter, emulator::Emulator};
+    /// # let emulator = Emulator::start_blocking()?;
+    /// # let customer = emulator.example_customer();
+    /// # let uri = format!("/customers/{customer}/deviceBatches/Test batch/devices");
+    /// # emulator.add_resource(&uri, serde_json::json!({ "items": [] }));
+    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build()?;
+    /// let batches = partner.customers().by_id(customer).device_batches().get()?;
+    /// if let Some(link) = &batches.items[0].devices_link {
+    ///     let devices = partner.follow::<serde_json::Value>(link)?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -147,6 +162,17 @@ impl Customer {
 impl DeviceBatches {
     /// Gets the device batches of the customer.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use partner_center_devices::{AccessToken, blocking::PartnerCenter, emulator::Emulator};
+    /// # let emulator = Emulator::start_blocking()?;
+    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build()?;
+    /// let customer = partner.customers().by_id(emulator.example_customer());
+    /// assert_eq!(customer.device_batches().get()?.items.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`ErrorKind`](crate::ErrorKind).
@@ -165,6 +191,18 @@ impl BatchUploads {
 impl BatchUploadStatus {
     /// Gets the status of the upload and of each of its devices.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use partner_center_devices::{AccessToken, blocking::PartnerCenter, emulator::Emulator};
+    /// # let emulator = Emulator::start_blocking()?;
+    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build()?;
+    /// let customer = partner.customers().by_id(emulator.example_customer());
+    /// let upload = customer.batch_upload_status().by_id(emulator.example_upload()).get()?;
+    /// assert_eq!(upload.failed_devices().count(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`ErrorKind`](crate::ErrorKind).
@@ -174,6 +212,20 @@ impl BatchUploadStatus {
 
     /// Waits until the upload has ended, and returns its last status.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use partner_center_devices::{AccessToken, Wait, blocking::PartnerCenter, emulator::Emulator};
+    /// # let emulator = Emulator::start_blocking()?;
+    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build()?;
+    /// let customer = partner.customers().by_id(emulator.example_customer());
+    /// let upload = customer.batch_upload_status().by_id(emulator.example_upload());
+    /// let ended = upload.wait(Wait::default().first_after(Duration::ZERO))?;
+    /// assert!(ended.is_complete() && !ended.succeeded());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`crate::BatchUploadStatus::wait`].
@@ -182,6 +234,25 @@ impl BatchUploadStatus {
     }
 
     /// The answers that differ from the one before, as [`crate::BatchUploadStatus::watch`] has them.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use partner_center_devices::{AccessToken, Wait, blocking::PartnerCenter, emulator::Emulator};
+    /// # let emulator = Emulator::start_blocking()?;
+    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build()?;
+    /// let customer = partner.customers().by_id(emulator.example_customer());
+    /// let upload = customer.batch_upload_status().by_id(emulator.example_upload());
+    /// for answer in upload.watch(Wait::default().first_after(Duration::ZERO)) {
+    ///     println!("{}", answer?.summary());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`wait`](Self::wait), as the last item.
     pub fn watch(&self, wait: Wait) -> impl Iterator<Item = Result<Response<BatchUploadDetails>, Error>> + use<> {
         let (driver, mut answers) = (Arc::clone(&self.driver), Some(self.handle.watch(wait)));
         std::iter::from_fn(move || match driver.run(answers.as_mut()?.next()) {

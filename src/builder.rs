@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::client::{PartnerCenter, Shared};
 use crate::cloud::{Cloud, checked_url};
-use crate::context::{MS_APPLICATION, RESERVED, RequestContext, X_LOCALE, append, header_value};
+use crate::context::{MS_APPLICATION, RESERVED, RequestContext, X_LOCALE, append, filled_header_value, header_value};
 use crate::credential::{Credential, TokenRequest};
 use crate::error::Error;
 use crate::fleet::Fleet;
@@ -175,15 +175,19 @@ impl<P> Builder<P> {
     pub(crate) fn build_async(self) -> Result<PartnerCenter, Error> {
         let base_url = self.base_url.as_deref().unwrap_or(self.cloud.base_url());
         let (base_url, on_loopback) = checked_url("the base URL", base_url)?;
-        if base_url.path().to_ascii_lowercase().ends_with("/v1") {
-            return Err(Error::config("the base URL ends with /v1, which each call appends"));
+        let path = base_url.path().to_ascii_lowercase();
+        if path.ends_with("/v1") || format!("{path}/").contains("/v1/customers/") {
+            return Err(Error::config("the base URL ends with /v1, or goes on behind it: each call appends that"));
+        }
+        if self.attempt_timeout.is_zero() {
+            return Err(Error::config("the time of an attempt is nothing"));
         }
         let (_, authority_on_loopback) = checked_url("the authority", self.cloud.authority())?;
         let mut headers = self.extra_headers()?;
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        headers.insert(X_LOCALE, header_value("the locale", &self.locale)?);
+        headers.insert(X_LOCALE, filled_header_value("the locale", &self.locale)?);
         if let Some(name) = &self.application_name {
-            headers.insert(MS_APPLICATION, header_value("the application name", name)?);
+            headers.insert(MS_APPLICATION, filled_header_value("the application name", name)?);
         }
 
         let mut http = self.http_client.unwrap_or_default();
@@ -231,8 +235,8 @@ impl Builder {
     ///
     /// [`Config`](crate::ErrorKind::Config) if the base URL is not absolute, not https (loopback
     /// excepted), or carries credentials, a query or a fragment; if a locale, name or header is not
-    /// fit for HTTP, or is the client's own; if the retry budget or the bound on calls in flight
-    /// makes no sense; if the HTTP client cannot be built.
+    /// fit for HTTP, empty, or the client's own; if the retry budget, the bound on calls in flight or
+    /// the time of an attempt makes no sense; if the HTTP client cannot be built.
     pub fn build(self) -> Result<PartnerCenter, Error> {
         self.build_async()
     }

@@ -20,7 +20,7 @@ use crate::foreign::on_one_line;
 use crate::generated;
 use crate::response::Response;
 use crate::retry::{Deadline, RetryPolicy};
-use crate::wire::{Answer, Attempt};
+use crate::wire::{Answer, Attempt, is_object};
 
 /// A client of the Partner Center service, for one partner in one cloud.
 ///
@@ -106,9 +106,7 @@ impl PartnerCenter {
         F: Fn(generated::Client) -> Fut,
         Fut: Future<Output = Result<generated::ResponseValue<T>, generated::Error>>,
     {
-        if Handle::try_current().is_err() {
-            return Err(Error::config("a call outside of a tokio runtime, which it needs"));
-        }
+        in_runtime()?;
         let Shared { retry, fleet, .. } = &*self.shared;
         let mut call = Call {
             ids: self.context.ids(),
@@ -127,7 +125,7 @@ impl PartnerCenter {
                     Ok(response) => return Ok(response),
                     Err(error) => error,
                 };
-                if error.refuses_token() && !was_refused {
+                if call.refused.is_some() && !was_refused {
                     call.last = Some(error);
                     continue;
                 }
@@ -179,9 +177,15 @@ impl PartnerCenter {
     {
         let Shared { fleet, token_request, .. } = &*self.shared;
         // Before the place: while it is got, a throttle may come, and others need no token.
-        let token = self.token(call).await?;
-        let in_flight = fleet.admit(&self.shared.retry, &call.deadline).await;
-        let in_flight = in_flight.map_err(|error| error.after(call.last.take()))?;
+        let mut token = self.token(call).await?;
+        let mut place = fleet.admit_now();
+        while place.is_none() {
+            let admitted = fleet.admit(&self.shared.retry, &call.deadline).await;
+            let admitted = admitted.map_err(|error| error.after(call.last.take()))?;
+            // In the queue it may have expired, or been refused to another call.
+            token = self.token(call).await?;
+            place = Some(admitted).filter(|_| !fleet.is_throttled());
+        }
         let timeout = self.shared.attempt_timeout.min(call.deadline.left());
         if timeout.is_zero() {
             return Err(Error::out_of_time());
@@ -214,7 +218,7 @@ impl PartnerCenter {
                 call.refused = Some((token, error.clone()));
             }
         }
-        drop(in_flight);
+        drop(place);
         let (ids, attempts) = (call.ids, call.attempts);
         outcome.map(|(body, Answer { status, headers, .. })| Response { body, status, headers, ids, attempts })
     }
@@ -251,6 +255,11 @@ struct Call {
     last: Option<Error>,
 }
 
+/// Without a runtime, its timers and sockets panic.
+pub(crate) fn in_runtime() -> Result<(), Error> {
+    Handle::try_current().map(|_| ()).map_err(|_| Error::config("a call outside of a tokio runtime, which it needs"))
+}
+
 /// What an attempt came to. The generated client's own errors lose status, headers or body, so the
 /// answer that the hook kept decides.
 fn classify<T: DeserializeOwned>(
@@ -269,11 +278,6 @@ fn classify<T: DeserializeOwned>(
         (_, Some(answer)) => Err(unreadable::<T>(answer)),
         (_, None) => Err(Error::config("the request cannot be built")),
     }
-}
-
-/// Serde would read an array as a struct by position; both operations answer with objects.
-fn is_object(body: &[u8]) -> bool {
-    body.trim_ascii_start().starts_with(b"{")
 }
 
 /// Reads a body again that could not be read, to tell where it is at fault.

@@ -75,9 +75,9 @@ impl RequestContext {
     ///
     /// # Errors
     ///
-    /// [`Config`](crate::ErrorKind::Config) if no HTTP header may carry the text.
+    /// [`Config`](crate::ErrorKind::Config) if the text is empty, or no HTTP header may carry it.
     pub fn locale(mut self, locale: impl AsRef<str>) -> Result<Self, Error> {
-        self.locale = Some(header_value("the locale", locale.as_ref())?);
+        self.locale = Some(filled_header_value("the locale", locale.as_ref())?);
         Ok(self)
     }
 
@@ -150,10 +150,21 @@ pub(crate) fn header_value(what: &str, text: &str) -> Result<HeaderValue, Error>
     value.ok_or_else(|| Error::config(format!("{what} has characters that no HTTP header may carry")))
 }
 
-/// Adds a header, if there is room: `HeaderMap` panics beyond its size.
+/// More than any service takes; and far beyond, `HeaderMap` panics.
+const MOST_HEADERS: usize = 100;
+
+/// The same for a header that says nothing when it is empty.
+pub(crate) fn filled_header_value(what: &str, text: &str) -> Result<HeaderValue, Error> {
+    if text.trim().is_empty() { Err(Error::config(format!("{what} is empty"))) } else { header_value(what, text) }
+}
+
+/// Adds a header, if there is room.
 pub(crate) fn append(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Result<(), Error> {
-    let added = headers.try_append(name, value).map(|_| ());
-    added.map_err(|error| Error::config("there are too many headers").caused_by(error))
+    if headers.len() == MOST_HEADERS {
+        return Err(Error::config(format!("there are too many headers: {MOST_HEADERS} at most can be added")));
+    }
+    headers.append(name, value);
+    Ok(())
 }
 
 /// A header of an answer, if it is text; beyond ASCII, too, as some put it into a `Location`.

@@ -7,6 +7,17 @@ use crate::models::{BatchTrackingId, BatchUploadDetails, CustomerId, DeviceBatch
 use crate::response::Response;
 
 /// The customers of the partner.
+///
+/// ```
+/// # use partner_center_devices::{AccessToken, PartnerCenter};
+/// # fn main() -> Result<(), partner_center_devices::Error> {
+/// # let partner = PartnerCenter::builder(AccessToken::new("a-token")).build()?;
+/// let customer = partner.customers().by_id("47021739-3426-40bf-9601-61b4b6d7c793".parse()?);
+/// let batches = customer.device_batches();
+/// let upload = customer.batch_upload_status().by_id("0127ed8e-ff72-4983-a3d8-e8d8bd378932".parse()?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Customers {
     pub(crate) partner: PartnerCenter,

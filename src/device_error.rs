@@ -86,6 +86,17 @@ const OTHER_NAME_OF_808: &str = "ZtdDeviceAssignedToAnotherTenant";
 
 impl DeviceError {
     /// The error of a device from the code and the description that came with it.
+    ///
+    /// ```
+    /// use partner_center_devices::DeviceError;
+    ///
+    /// let known = DeviceError::new("808", "");
+    /// assert_eq!(known.name(), "ZtdDeviceAssignedToOtherTenant");
+    /// assert!(known.meaning().is_some());
+    /// let unknown = DeviceError::new("4711", "Something new");
+    /// assert_eq!((unknown.code(), unknown.description()), ("4711", "Something new"));
+    /// assert_eq!(unknown.to_string(), "4711 Something new");
+    /// ```
     pub fn new(code: impl Into<String>, description: impl Into<String>) -> Self {
         let (code, description) = (code.into(), description.into());
         let number = code.trim().parse().ok();

@@ -158,6 +158,22 @@ impl Emulator {
     }
 
     /// Adds a device batch to a customer, and the customer if need be.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use partner_center_devices::emulator::Emulator;
+    /// # let emulator = Emulator::start().await?;
+    /// # use partner_center_devices::models::DeviceBatch;
+    /// let customer = "b44bb1fb-c595-45b0-9e3d-d657365580be".parse()?;
+    /// let mut batch = DeviceBatch::default();
+    /// batch.id = Some("Spring order".to_owned());
+    /// emulator.add_device_batch(customer, batch);
+    /// let batches = emulator.partner().customers().by_id(customer).device_batches().get().await?;
+    /// assert_eq!(batches.items[0].id.as_deref(), Some("Spring order"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn add_device_batch(&self, customer: CustomerId, batch: DeviceBatch) {
         self.parts().service.batches.entry(*customer).or_default().push(as_sent(batch));
     }
@@ -180,18 +196,43 @@ impl Emulator {
     }
 
     /// Answers the next `calls` requests to the service with this status and its documented fault.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use partner_center_devices::emulator::Emulator;
+    /// # let emulator = Emulator::start().await?;
+    /// emulator.fail_next(1, http::StatusCode::BAD_GATEWAY);
+    /// let customer = emulator.partner().customers().by_id(emulator.example_customer());
+    /// assert_eq!(customer.device_batches().get().await?.attempts(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn fail_next(&self, calls: usize, status: StatusCode) {
         self.parts().service.failures.add(calls, (status, None));
     }
 
     /// Throttles the next `calls` requests to the service: 429, with this `Retry-After` in whole
-    /// seconds.
+    /// seconds, upwards.
     pub fn throttle_next(&self, calls: usize, retry_after: Duration) {
-        let throttle = (StatusCode::TOO_MANY_REQUESTS, Some(retry_after.as_secs()));
+        let throttle = (StatusCode::TOO_MANY_REQUESTS, Some(whole_seconds(retry_after)));
         self.parts().service.failures.add(calls, throttle);
     }
 
     /// The requests to the service that arrived so far, in order.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use partner_center_devices::emulator::Emulator;
+    /// # let emulator = Emulator::start().await?;
+    /// let customer = emulator.partner().customers().by_id(emulator.example_customer());
+    /// customer.device_batches().get().await?;
+    /// let request = &emulator.requests()[0];
+    /// assert_eq!(request.headers["x-locale"], "en-US");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.parts().service.requests.clone()
     }
@@ -213,18 +254,50 @@ impl Emulator {
     }
 
     /// Refuses the next `sign_ins` with this status and this error of OAuth.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use partner_center_devices::emulator::Emulator;
+    /// # let emulator = Emulator::start().await?;
+    /// # use partner_center_devices::{AppOnlyCredential, ErrorKind, PartnerCenter};
+    /// emulator.fail_next_sign_ins(1, http::StatusCode::UNAUTHORIZED, "invalid_client");
+    /// let credential = AppOnlyCredential::new("contoso.onmicrosoft.com", "an-application", "a-wrong-secret")?;
+    /// let partner = PartnerCenter::builder(credential).cloud(emulator.cloud()).build()?;
+    /// let call = partner.customers().by_id(emulator.example_customer()).device_batches();
+    /// assert!(call.get().await.is_err_and(|error| error.kind() == ErrorKind::Credential));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn fail_next_sign_ins(&self, sign_ins: usize, status: StatusCode, error: &str) {
         self.parts().authority.failures.add(sign_ins, (status, error.to_owned(), None));
     }
 
-    /// Throttles the next `sign_ins`: 429, with this `Retry-After` in whole seconds.
+    /// Throttles the next `sign_ins`: 429, with this `Retry-After` in whole seconds, upwards.
     pub fn throttle_next_sign_ins(&self, sign_ins: usize, retry_after: Duration) {
         let error = "temporarily_unavailable".to_owned();
-        let throttle = (StatusCode::TOO_MANY_REQUESTS, error, Some(retry_after.as_secs()));
+        let throttle = (StatusCode::TOO_MANY_REQUESTS, error, Some(whole_seconds(retry_after)));
         self.parts().authority.failures.add(sign_ins, throttle);
     }
 
     /// Has the service refuse, with 401, every token that the authority gave so far.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use partner_center_devices::emulator::Emulator;
+    /// # let emulator = Emulator::start().await?;
+    /// # use partner_center_devices::{AppOnlyCredential, PartnerCenter};
+    /// # let credential = AppOnlyCredential::new("contoso.onmicrosoft.com", "an-application", "any-secret")?;
+    /// # let partner = PartnerCenter::builder(credential).cloud(emulator.cloud()).build()?;
+    /// # let call = partner.customers().by_id(emulator.example_customer()).device_batches();
+    /// call.get().await?;
+    /// emulator.revoke_tokens();
+    /// assert_eq!(call.get().await?.attempts(), 2);
+    /// assert_eq!(emulator.sign_ins(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn revoke_tokens(&self) {
         let Authority { given, revoked, .. } = &mut self.parts().authority;
         revoked.append(given);
@@ -281,6 +354,11 @@ impl<F: Clone> Failures<F> {
     }
 }
 
+/// `Retry-After` has no parts of seconds.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0))
+}
+
 type Answer = http::Response<Full<Bytes>>;
 
 fn json_answer(status: StatusCode, body: &Value, retry_after: Option<u64>) -> Answer {
@@ -321,6 +399,9 @@ async fn respond(parts: Arc<Mutex<Parts>>, request: Request<Incoming>) -> Result
         let (answer, delay) = lock(&parts).authority.answer(&path, &form);
         tokio::time::sleep(delay).await;
         return Ok(answer);
+    }
+    if path == authority::SIGN_IN_PAGE {
+        return Ok(Answer::new("The stand-in signs in whoever asks: there is nothing to enter.\n".into()));
     }
     let mut parts = lock(&parts);
     let Parts { service, authority } = &mut *parts;

@@ -99,11 +99,16 @@ impl Fault {
     /// Reads each member by itself: one of an unexpected type does not lose the others.
     fn read(body: &[u8]) -> Self {
         let mut members = members(body);
+        // Azure's own form.
+        if let Some(Value::Object(error)) = members.remove("error") {
+            members.extend(error);
+        }
         let mut text = |name| member_text(members.remove(name));
         Self {
             code: text("code"),
-            // `message` is the gateway's word for it, in the answer to a throttled call.
-            description: text("description").or_else(|| text("message")),
+            // `message` is the gateway's word for it, in the answer to a throttled call; the last two
+            // are those of RFC 9457.
+            description: ["description", "message", "detail", "title"].into_iter().find_map(&mut text),
             source: text("source"),
             data: members.remove("data").filter(|data| !data.is_null()),
             ..Self::default()
@@ -167,7 +172,7 @@ fn is_echo(text: &str) -> bool {
 
 fn member_text(member: Option<Value>) -> Option<String> {
     match member? {
-        Value::String(text) => Some(text),
+        Value::String(text) => Some(text).filter(|text| !text.trim().is_empty()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
@@ -350,6 +355,13 @@ impl Error {
         error.0.retry_after = failed.as_ref().and_then(Self::retry_after);
         (error.0.timeout, error.0.last_answer) = (true, last);
         error.after(failed)
+    }
+
+    /// For a wait that has time left, but less than the service asks for.
+    pub(crate) fn asked_to_wait(mut self, wait: Duration) -> Self {
+        let message = "the upload has not ended, and the service asks to wait for longer than there is time";
+        self.0.message = message.into();
+        self.retrying_after(wait)
     }
 
     /// Keeps what a wait knew before it failed.

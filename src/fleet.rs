@@ -25,14 +25,18 @@ pub(crate) struct Fleet {
     in_flight: Option<Semaphore>,
 }
 
+/// Among the calls in flight, until it is dropped; without a bound on them, it is nothing.
+pub(crate) type Place<'a> = Option<SemaphorePermit<'a>>;
+
 /// An answer that asked to be left alone, until its wait is over.
 #[derive(Default)]
 pub(crate) struct Throttle(Option<(Instant, Arc<Error>)>);
 
 impl Throttle {
-    /// Remembers this error for so long, unless a longer wait is known.
-    pub(crate) fn note(&mut self, error: &Error, wait: Duration) {
-        let until = Instant::now() + wait;
+    /// Remembers this error for as long as it asks to wait, unless a longer wait is known.
+    pub(crate) fn note(&mut self, error: &Error) {
+        let Some(wait) = error.retry_after().filter(|wait| !wait.is_zero()) else { return };
+        let until = Instant::now() + wait.min(LONGEST_THROTTLE);
         if self.0.as_ref().is_none_or(|(known, _)| *known < until) {
             self.0 = Some((until, Arc::new(error.clone())));
         }
@@ -57,7 +61,7 @@ impl Fleet {
             return Err(Error::config("the bound on calls in flight lets no call through, or has no bound"));
         }
         // The budget itself rounds the other way: of 0.7 it would make a retry for each call.
-        let share = if share > 0.0 && share < 1.0 { 1.0 / (1.0 / share).ceil() } else { share };
+        let share = if share > 0.0 && share < 1.0 { 1.0 / (1.0 / share).ceil().min(1e6) } else { share };
         Ok(Self {
             throttle: Mutex::default(),
             budget: TpsBudget::new(BUDGET_WINDOW, floor, share),
@@ -75,13 +79,17 @@ impl Fleet {
         self.budget.withdraw()
     }
 
-    /// Lets a request through: once no throttle holds, and with a place among those in flight, which
-    /// is free again when the permit is dropped. Fails at once if waiting would be in vain.
-    pub(crate) async fn admit(
-        &self,
-        policy: &RetryPolicy,
-        deadline: &Deadline,
-    ) -> Result<Option<SemaphorePermit<'_>>, Error> {
+    /// Lets a request through that need not wait.
+    pub(crate) fn admit_now(&self) -> Option<Place<'_>> {
+        if self.is_throttled() {
+            return None;
+        }
+        self.in_flight.as_ref().map(Semaphore::try_acquire).transpose().ok()
+    }
+
+    /// Lets a request through: once no throttle holds, and with a place among those in flight. Fails at
+    /// once if waiting would be in vain.
+    pub(crate) async fn admit(&self, policy: &RetryPolicy, deadline: &Deadline) -> Result<Place<'_>, Error> {
         loop {
             // A place is not held while waiting for a throttle to end.
             while let Some((wait, error)) = self.throttle() {
@@ -92,7 +100,7 @@ impl Fleet {
             }
             let Some(places) = &self.in_flight else { return Ok(None) };
             let place = deadline.bound(places.acquire()).await.ok_or_else(Error::out_of_time)?;
-            if self.throttle().is_none() {
+            if !self.is_throttled() {
                 // The semaphore is never closed, so there is no error to speak of.
                 return Ok(place.ok());
             }
@@ -101,9 +109,13 @@ impl Fleet {
 
     /// Remembers a throttle for the other calls.
     pub(crate) fn note(&self, error: &Error) {
-        if let Some(wait) = error.retry_after().filter(|_| error.is_throttled()) {
-            self.throttle.lock().unwrap_or_else(PoisonError::into_inner).note(error, wait.min(LONGEST_THROTTLE));
+        if error.is_throttled() {
+            self.throttle.lock().unwrap_or_else(PoisonError::into_inner).note(error);
         }
+    }
+
+    pub(crate) fn is_throttled(&self) -> bool {
+        self.throttle().is_some()
     }
 
     fn throttle(&self) -> Option<(Duration, Arc<Error>)> {

@@ -7,7 +7,8 @@ use std::ops::Range;
 /// Anything shorter is no real secret, and could stand in an answer by chance.
 const SHORTEST: usize = 6;
 
-/// The bytes with `***` for each of the secrets: as it is, or escaped as JSON, a URL or a form does.
+/// The bytes with `***` for each of the secrets: as it is, or escaped as JSON, a URL, a form or HTML does,
+/// once or twice.
 pub(crate) fn hidden<'a>(bytes: &'a [u8], secrets: &[&str]) -> Cow<'a, [u8]> {
     let mut bytes = Cow::Borrowed(bytes);
     for secret in secrets.iter().filter(|secret| secret.len() >= SHORTEST) {
@@ -26,28 +27,67 @@ pub(crate) fn hidden<'a>(bytes: &'a [u8], secrets: &[&str]) -> Cow<'a, [u8]> {
 }
 
 fn find(bytes: &[u8], secret: &[u8]) -> Option<Range<usize>> {
-    let mut starts = memchr::memchr3_iter(*secret.first()?, b'\\', b'%', bytes);
-    starts.find_map(|start| {
-        let mut end = start;
-        for byte in secret {
-            end += length_of(*byte, bytes.get(end..)?)?;
+    let first = *secret.first()?;
+    let mut after = 0;
+    loop {
+        let may_begin = |byte: &u8| *byte == first || matches!(byte, b'%' | b'\\' | b'&');
+        let start = after + bytes[after..].iter().position(may_begin)?;
+        let next = &bytes[start..];
+        let escaped = || secret.iter().try_fold(next, |next, byte| behind(*byte, next));
+        match next.strip_prefix(secret).or_else(escaped) {
+            Some(rest) => return Some(start..bytes.len() - rest.len()),
+            None => after = start + 1,
         }
-        Some(start..end)
-    })
+    }
 }
 
-/// How many of the bytes that come next stand for this one.
-fn length_of(byte: u8, next: &[u8]) -> Option<usize> {
-    let is_hex_of_it =
-        |digits: &[u8]| str::from_utf8(digits).is_ok_and(|text| u8::from_str_radix(text, 16) == Ok(byte));
-    match next {
-        [first, ..] if *first == byte => Some(1),
-        [b'+', ..] if byte == b' ' => Some(1),
-        [b'\\', escaped, ..] if *escaped == byte => Some(2),
-        [b'%', a, b, ..] if is_hex_of_it(&[*a, *b]) => Some(3),
-        [b'\\', b'u', b'0', b'0', a, b, ..] if is_hex_of_it(&[*a, *b]) => Some(6),
+/// What is behind this byte, if it comes next in any form. The sign of an escape may be escaped itself.
+fn behind(byte: u8, next: &[u8]) -> Option<&[u8]> {
+    let behind_escape = match next {
+        [b'+', rest @ ..] if byte == b' ' => Some(rest),
+        [b'%', escape @ ..] => behind_percent(byte, escape),
+        [b'\\', b'\\', escape @ ..] => behind_backslash(byte, escape),
+        [b'\\', escape @ ..] => behind_backslash(byte, escape),
+        [b'&', escape @ ..] => behind_ampersand(byte, escape),
+        _ => None,
+    };
+    behind_escape.or_else(|| next.strip_prefix(&[byte]))
+}
+
+fn behind_percent(byte: u8, escape: &[u8]) -> Option<&[u8]> {
+    match escape {
+        [a, b, rest @ ..] if is_number(byte, &[*a, *b], 16) => Some(rest),
+        [b'2', b'5', escape @ ..] => behind_percent(byte, escape),
         _ => None,
     }
+}
+
+fn behind_backslash(byte: u8, escape: &[u8]) -> Option<&[u8]> {
+    match escape {
+        [b'u', b'0', b'0', a, b, rest @ ..] if is_number(byte, &[*a, *b], 16) => Some(rest),
+        [b'\\', plain, rest @ ..] | [plain, rest @ ..] if *plain == byte => Some(rest),
+        _ => None,
+    }
+}
+
+fn behind_ampersand(byte: u8, escape: &[u8]) -> Option<&[u8]> {
+    let (name, rest) = escape.split_at(escape.iter().take(8).position(|byte| *byte == b';')?);
+    let rest = rest.get(1..)?;
+    let is_it = match name {
+        b"lt" => byte == b'<',
+        b"gt" => byte == b'>',
+        b"quot" => byte == b'"',
+        b"apos" => byte == b'\'',
+        b"amp" => return behind_ampersand(byte, rest).or_else(|| Some(rest).filter(|_| byte == b'&')),
+        [b'#', b'x' | b'X', digits @ ..] => is_number(byte, digits, 16),
+        [b'#', digits @ ..] => is_number(byte, digits, 10),
+        _ => false,
+    };
+    is_it.then_some(rest)
+}
+
+fn is_number(byte: u8, digits: &[u8], radix: u32) -> bool {
+    str::from_utf8(digits).is_ok_and(|digits| u8::from_str_radix(digits, radix) == Ok(byte))
 }
 
 /// At most this much of a foreign text goes into `Display`; the accessors have it whole.
@@ -84,8 +124,20 @@ mod tests {
             "a%2bb%2fc%3dd%22e%20f~g",
             "\\u0061+b/c=d\"e f~g",
             "%61+b/c=d\"e f~g",
+            "a%252Bb%252Fc%253Dd%2522e%2520f%257Eg",
+            "a%25252Bb/c=d\"e+f~g",
+            r#"a\\u002bb\\/c=d\\\"e f~g"#,
+            "a&#43;b&#x2F;c&#X3d;d&quot;e f~g",
+            "a&amp;#43;b/c=d\"e f~g",
         ] {
             assert_eq!(hidden_text(&format!("<{echo}|{echo}>"), &["another", SECRET]), "<***|***>", "{echo}");
+        }
+        for (secret, echo) in [
+            ("a&b<c>d'e", "a&amp;b&lt;c&gt;d&#39;e"),
+            ("a&b<c>d'e", "a&amp;amp;b<c>d&apos;e"),
+            ("a%b\\c&d", "a%25b\\\\c&amp;d"),
+        ] {
+            assert_eq!(hidden_text(echo, &[secret]), "***", "{echo}");
         }
         assert_eq!(hidden_text("a+b/c=d\"e f~", &[SECRET]), "a+b/c=d\"e f~", "a part of it");
         assert_eq!(hidden_text("test the test", &["test"]), "test the test", "too short to be one");

@@ -13,10 +13,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 
 /// A text or a number, each as its text: `errorCode` is `"808"` or `808`.
-pub(crate) enum Scalar {
-    Text(String),
-    Number(String),
-}
+pub(crate) struct Scalar(pub(crate) String);
 
 impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -30,26 +27,26 @@ impl<'de> Deserialize<'de> for Scalar {
             }
 
             fn visit_str<E>(self, value: &str) -> Result<Scalar, E> {
-                Ok(Scalar::Text(value.to_owned()))
+                Ok(Scalar(value.to_owned()))
             }
 
             fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {
-                Ok(Scalar::Text(value.to_string()))
+                Ok(Scalar(value.to_string()))
             }
 
             fn visit_i64<E>(self, value: i64) -> Result<Scalar, E> {
-                Ok(Scalar::Number(value.to_string()))
+                Ok(Scalar(value.to_string()))
             }
 
             fn visit_u64<E>(self, value: u64) -> Result<Scalar, E> {
-                Ok(Scalar::Number(value.to_string()))
+                Ok(Scalar(value.to_string()))
             }
 
             fn visit_f64<E: de::Error>(self, value: f64) -> Result<Scalar, E> {
                 // Beyond, its last digits are lost: no text is better than a wrong one.
                 let is_exact = value.abs() < (1_u64 << f64::MANTISSA_DIGITS) as f64;
                 if is_exact {
-                    Ok(Scalar::Number(value.to_string()))
+                    Ok(Scalar(value.to_string()))
                 } else {
                     Err(E::invalid_value(Unexpected::Float(value), &self))
                 }
@@ -63,7 +60,7 @@ impl<'de> Deserialize<'de> for Scalar {
 
 /// Reads an optional text.
 pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.map(|(Scalar::Text(text) | Scalar::Number(text))| text))
+    Ok(Option::deserialize(deserializer)?.map(|Scalar(text)| text))
 }
 
 /// Reads an optional number, boolean or id, also from its text (`"5"`). Empty is none.
@@ -120,12 +117,14 @@ pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserialize
     Ok(Object::deserialize(deserializer)?.0)
 }
 
-/// Reads a list of objects; entries that are none are left out, and take no room: the bound on objects
-/// does not count them.
-pub(crate) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+/// Reads a list of objects, or an object that stands for a list of one. Entries that are none are left
+/// out, and take no room: the bound on objects does not count them.
+pub(crate) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default + PartialEq>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
     struct ObjectsVisitor<T>(PhantomData<T>);
 
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectsVisitor<T> {
+    impl<'de, T: Deserialize<'de> + Default + PartialEq> Visitor<'de> for ObjectsVisitor<T> {
         type Value = Vec<T>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -134,6 +133,15 @@ pub(crate) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializ
 
         fn visit_unit<E>(self) -> Result<Vec<T>, E> {
             Ok(Vec::new())
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<T>, E> {
+            if text.is_empty() { Ok(Vec::new()) } else { Err(E::invalid_type(Unexpected::Str(text), &self)) }
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Vec<T>, A::Error> {
+            let object = T::deserialize(MapAccessDeserializer::new(members))?;
+            Ok(Some(object).filter(|object| *object != T::default()).into_iter().collect())
         }
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Vec<T>, A::Error> {
@@ -168,8 +176,8 @@ fn parse_time(text: &str) -> Result<Option<DateTime<Utc>>, ()> {
     if text.is_empty() {
         return Ok(None);
     }
-    // ISO 8601 also has offsets without colon, and people write a space for the T.
-    let text = text.replacen(' ', "T", 1);
+    // ISO 8601 also has offsets without colon, and people write a space for the T or before the offset.
+    let text = text.replace('T', " ").replacen(' ', "T", 1).replace(' ', "");
     let time = DateTime::parse_from_rfc3339(&text)
         .or_else(|_| DateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f%#z"))
         .map(|time| time.to_utc())

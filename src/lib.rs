@@ -1,3 +1,7 @@
+// Before those at the end of the README, and so in their place.
+//! [`Credential`]: crate::Credential
+//! [`Wait`]: crate::Wait
+#![cfg_attr(feature = "blocking", doc = "[`blocking`]: crate::blocking\n\n")]
 // One of its blocks needs the feature to compile.
 #![cfg_attr(any(not(doctest), feature = "azure_core"), doc = include_str!("../README.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]

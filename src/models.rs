@@ -2,7 +2,10 @@
 //!
 //! All members are optional because the service leaves members out, or sends null, without a rule
 //! that its documents state. Unknown members are ignored. The types are `#[non_exhaustive]`: a new
-//! member in the specification does not break code that uses them. Build one with `default()`:
+//! member in the specification does not break code that uses them. Their texts are those of the
+//! specification, for clients in any language: what they ask of clients, such as reading a number for
+//! a text or encoding a link, this crate does, the latter in
+//! [`PartnerCenter::follow`](crate::PartnerCenter::follow). Build one with `default()`:
 //!
 //! ```
 //! use partner_center_devices::models::{DeviceUploadDetails, UploadStatus};
@@ -56,13 +59,18 @@ impl UploadStatus {
 }
 
 /// Letter case, hyphens and underscores make no difference: one published table writes
-/// `in-progress` beside `finished_with_errors`. Any other text is kept as it is.
+/// `in-progress` beside `finished_with_errors`. A number is the status that it stands for. Any other
+/// text is kept as it is.
 impl From<&str> for UploadStatus {
     fn from(text: &str) -> Self {
         fn letters(text: &str) -> impl Iterator<Item = char> {
             text.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_lowercase())
         }
-        let listed = Self::LISTED.iter().find(|status| letters(status.as_str()).eq(letters(text)));
+        let name = text.trim();
+        let listed = match name.parse::<usize>() {
+            Ok(number) => Self::BY_NUMBER.get(number),
+            Err(_) => Self::LISTED.iter().find(|status| letters(status.as_str()).eq(letters(name))),
+        };
         listed.cloned().unwrap_or_else(|| Self::Other(text.to_owned()))
     }
 }
@@ -81,12 +89,6 @@ impl Serialize for UploadStatus {
 
 impl<'de> Deserialize<'de> for UploadStatus {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match Scalar::deserialize(deserializer)? {
-            Scalar::Text(text) => text.as_str().into(),
-            Scalar::Number(number) => {
-                let listed = number.parse().ok().and_then(|place: usize| Self::BY_NUMBER.get(place));
-                listed.cloned().unwrap_or(Self::Other(number))
-            }
-        })
+        Ok(Scalar::deserialize(deserializer)?.0.as_str().into())
     }
 }

@@ -10,6 +10,20 @@ use crate::context::{CallIds, MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER
 /// The answer to a call: dereferences to the typed body, and keeps what identifies the exchange.
 ///
 /// The service answers with ids of its own, not with those it was sent, so both are here.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let emulator = partner_center_devices::emulator::Emulator::start().await?;
+/// # let customer = emulator.partner().customers().by_id(emulator.example_customer());
+/// let batches = customer.device_batches().get().await?;
+/// println!("{} batches, request {}", batches.items.len(), batches.request_id());
+/// println!("for Microsoft's support: {:?}, {:?}", batches.service_correlation_id(), batches.ms_cv());
+/// assert_eq!((batches.status().as_u16(), batches.attempts()), (200, 1));
+/// let list = batches.into_inner();
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Response<T> {
     pub(crate) body: T,

@@ -65,7 +65,8 @@ impl BatchUpload {
     fn below(base_path: &str, location: &str) -> Result<Self, Error> {
         let parts = Parts::of(location);
         let upload = parts.and_then(|parts| {
-            let below = parts.path.strip_prefix(base_path).unwrap_or(parts.path);
+            let (base, below) = parts.path.split_at_checked(base_path.len()).unwrap_or_default();
+            let below = if base.eq_ignore_ascii_case(base_path) { below } else { parts.path };
             Self::from_path(below).or_else(|| Self::from_path(parts.path))
         });
         upload.ok_or_else(|| {
@@ -103,11 +104,31 @@ impl BatchUpload {
     }
 
     /// The customer that the upload is for.
+    ///
+    /// ```
+    /// # use partner_center_devices::BatchUpload;
+    /// # fn main() -> Result<(), partner_center_devices::Error> {
+    /// let location = "/customers/47021739-3426-40bf-9601-61b4b6d7c793/batchJobStatus/0127ed8e-ff72-4983-a3d8-e8d8bd378932";
+    /// let upload: BatchUpload = location.parse()?;
+    /// assert_eq!(upload.customer_id(), "47021739-3426-40bf-9601-61b4b6d7c793".parse()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn customer_id(&self) -> CustomerId {
         self.customer_id
     }
 
     /// The upload.
+    ///
+    /// ```
+    /// # use partner_center_devices::BatchUpload;
+    /// # fn main() -> Result<(), partner_center_devices::Error> {
+    /// let location = "/customers/47021739-3426-40bf-9601-61b4b6d7c793/batchJobStatus/0127ed8e-ff72-4983-a3d8-e8d8bd378932";
+    /// let upload: BatchUpload = location.parse()?;
+    /// assert_eq!(upload.tracking_id(), "0127ed8e-ff72-4983-a3d8-e8d8bd378932".parse()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn tracking_id(&self) -> BatchTrackingId {
         self.tracking_id
     }
@@ -237,7 +258,10 @@ pub(crate) fn target(base_url: &Url, link: &Link) -> Result<Url, Error> {
         return refused("is not for GET");
     }
     let uri = link.uri.as_deref().unwrap_or_default();
-    let Some(parts) = Parts::of(uri).filter(|_| !uri.trim().is_empty()) else { return refused("has no URI") };
+    if uri.trim().is_empty() {
+        return refused("has no URI");
+    }
+    let Some(parts) = Parts::of(uri) else { return refused("is none of the service's") };
     if let Some(origin) = parts.origin {
         let is_ours =
             |url: Url| url.origin() == base_url.origin() && url.username().is_empty() && url.password().is_none();

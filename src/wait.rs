@@ -7,6 +7,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use chrono::Utc;
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 
+use crate::client::in_runtime;
 use crate::customers::BatchUploadStatus;
 use crate::error::Error;
 use crate::models::BatchUploadDetails;
@@ -69,8 +70,9 @@ impl Wait {
         self
     }
 
-    /// How long to wait in all: default one hour. The upload is asked for a last time 10 seconds before
-    /// that is over (half way, if it is less than 20); and once if it is nothing.
+    /// How long to wait in all: default one hour. The upload is asked for a last time shortly before that
+    /// is over, to leave the request its time: 10 seconds, or a tenth if that is less. The wait ends with
+    /// the answer. If it is nothing, the upload is asked for once.
     ///
     /// ```
     /// let a_day = partner_center_devices::Wait::default().at_most(std::time::Duration::from_secs(86_400));
@@ -120,7 +122,8 @@ impl BatchUploadStatus {
     ///
     /// # Errors
     ///
-    /// [`NotFinished`](crate::ErrorKind::NotFinished) past the limit; and those of [`get`](Self::get).
+    /// [`NotFinished`](crate::ErrorKind::NotFinished) at the [limit](Wait::at_most), or at once if the
+    /// service asks to wait for longer than is left of it; and those of [`get`](Self::get).
     /// Errors that may pass do not end the wait before its limit, once anybody has answered. The error
     /// has the [last answer](Error::last_answer), if there was one.
     pub async fn wait(&self, wait: Wait) -> Result<Response<BatchUploadDetails>, Error> {
@@ -130,7 +133,7 @@ impl BatchUploadStatus {
     }
 
     /// The same as a stream of the answers that differ from the one before. It ends with the answer
-    /// that ends the upload, or with an error as [`wait`](Self::wait) has it.
+    /// that ends the upload, or with an error.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -149,6 +152,10 @@ impl BatchUploadStatus {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`wait`](Self::wait), as the last item.
     pub fn watch(
         &self,
         wait: Wait,
@@ -166,7 +173,7 @@ impl BatchUploadStatus {
     }
 }
 
-/// How much of its time a wait leaves for its last request.
+/// How much of its time a wait leaves for its last request at most.
 const LAST_REQUEST: Duration = Duration::from_secs(10);
 
 /// One wait, from answer to answer.
@@ -190,10 +197,9 @@ impl Watch {
 
     /// Asks until there is something new.
     async fn next_change(&mut self) -> Result<Response<BatchUploadDetails>, Error> {
+        in_runtime()?;
         loop {
-            if self.pause().await.is_none() {
-                return Err(Error::not_finished(self.last.take(), self.failed.take()));
-            }
+            self.pause().await?;
             match self.upload.get().await {
                 Ok(answer) => {
                     self.failed = None;
@@ -222,24 +228,33 @@ impl Watch {
         self.deadline.as_ref().is_some_and(|deadline| deadline.left().is_zero())
     }
 
-    /// Sleeps until it is time to ask, and gives the request the time that is left then. None after the
+    fn not_finished(&mut self) -> Error {
+        Error::not_finished(self.last.take(), self.failed.take())
+    }
+
+    /// Sleeps until it is time to ask, and gives the request the time that is left then. Fails after the
     /// last request, or if the service asks to wait for longer than is left.
-    async fn pause(&mut self) -> Option<()> {
+    async fn pause(&mut self) -> Result<(), Error> {
         if self.failed.is_some() && self.is_over() {
-            return None;
+            return Err(self.not_finished());
         }
         let is_first = self.deadline.is_none();
         let deadline = self.deadline.get_or_insert_with(|| Deadline::after(self.wait.at_most));
-        let latest = deadline.left().saturating_sub(LAST_REQUEST.min(self.wait.at_most / 2));
+        let latest = deadline.left().saturating_sub(LAST_REQUEST.min(self.wait.at_most / 10));
         let mut pause = self.wait.first_after;
         if !is_first {
+            let Some(interval) = self.delays.as_mut().and_then(Iterator::next) else {
+                return Err(self.not_finished());
+            };
             let of_answer = |answer: &Response<BatchUploadDetails>| retry_after(answer.headers(), Utc::now());
             let asked_for = match &self.failed {
                 Some(failed) => failed.retry_after(),
                 None => self.last.as_ref().and_then(of_answer),
             };
-            let asked_for = asked_for.unwrap_or_default();
-            pause = self.delays.as_mut()?.next().filter(|_| asked_for <= latest)?.max(asked_for);
+            match asked_for {
+                Some(wait) if wait > latest => return Err(self.not_finished().asked_to_wait(wait)),
+                asked_for => pause = interval.max(asked_for.unwrap_or_default()),
+            }
         }
         if pause >= latest {
             self.delays = None;
@@ -249,7 +264,7 @@ impl Watch {
         let partner = &mut self.upload.partner;
         let time = partner.context.call_timeout_or(partner.shared.call_timeout).min(left);
         partner.context = partner.context.clone().call_timeout(time);
-        Some(())
+        Ok(())
     }
 }
 

@@ -120,6 +120,11 @@ pub(crate) async fn read(mut response: reqwest::Response, limit: usize) -> (Answ
     (Answer { status: response.status(), headers: response.headers().clone(), body, over_bounds }, end)
 }
 
+/// Serde would read an array as a struct by position; whatever is asked for is an object.
+pub(crate) fn is_object(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"{")
+}
+
 impl generated::Client {
     /// Gets a resource that is none of the specification's, the way that its operations go.
     pub(crate) async fn get_resource<T: DeserializeOwned>(

@@ -80,8 +80,8 @@ impl ServiceArgs {
                 tell(format!("no credentials are set: asking the stand-in service at {}", stand_in.base_url()));
                 return Ok(Service { partner: stand_in.partner(), stand_in: Some(stand_in) });
             }
-            // A stand-in that runs elsewhere takes any token; no other http address is accepted.
-            (None, Some(url)) if url.to_ascii_lowercase().starts_with("http://") => Box::new(AccessToken::new("any")),
+            // A stand-in that runs elsewhere takes any token; no other address without https is accepted.
+            (None, Some(url)) if !url.to_ascii_lowercase().starts_with("https:") => Box::new(AccessToken::new("any")),
             (None, _) => return Err("no credentials are set; --help names the variables".into()),
         };
         let mut builder = PartnerCenter::builder(credential).cloud(self.cloud.cloud()?);
@@ -138,7 +138,9 @@ fn credential() -> Result<Option<Box<dyn Credential>>> {
 
 /// The id that was given; the stand-in has one of its own.
 pub fn id_or<T>(given: Option<T>, of_stand_in: Option<T>, option: &str) -> Result<T> {
-    given.or(of_stand_in).ok_or_else(|| format!("{option} <GUID> is needed to call a real service").into())
+    given
+        .or(of_stand_in)
+        .ok_or_else(|| format!("{option} <GUID> is needed: only the stand-in that starts by itself has its own").into())
 }
 
 /// Reads the command line; ends the program with one line if it cannot.

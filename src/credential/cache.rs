@@ -103,6 +103,10 @@ struct Flight {
     issuing: Issuing,
     /// By the caller's clock, from which the token lives.
     since: Instant,
+    /// By the clock that bounds it.
+    began: tokio::time::Instant,
+    /// All who drove it had gone for a time, in which it may have come to anything.
+    was_left: bool,
     /// Whose timers and sockets it needs: only there it can be driven.
     runtime: Option<runtime::Id>,
     crew: Weak<Crew>,
@@ -112,6 +116,7 @@ struct Flight {
 struct Seat {
     issuing: Issuing,
     since: Instant,
+    was_left: bool,
     role: Role,
 }
 
@@ -171,6 +176,11 @@ impl TokenCache {
             // It may have expired in the meantime.
             let good = good.filter(|kept| (self.clock)() < kept.expires);
             let outcome = match outcome {
+                // It failed some time ago, and may do better now.
+                Ok(Some(Err(_))) if seat.was_left => {
+                    self.state().take_flight(&seat);
+                    continue;
+                }
                 Ok(Some(outcome)) => self.landed(&seat, outcome),
                 Err(_) if good.is_some() => Err(Error::sign_in_out_of_time()),
                 Ok(None) | Err(_) => continue,
@@ -195,7 +205,7 @@ impl TokenCache {
     /// Keeps what a request came to, which the first of its waiters does.
     fn landed(&self, seat: &Seat, outcome: Outcome) -> Result<AccessToken, Error> {
         let mut state = self.state();
-        let first = state.flight.take_if(|current| current.issuing.ptr_eq(&seat.issuing)).is_some();
+        let first = state.take_flight(seat);
         match outcome {
             Ok(Issued { token, lifetime }) => {
                 if first {
@@ -208,9 +218,8 @@ impl TokenCache {
                 Ok(token)
             }
             Err(error) => {
-                let wait = error.retry_after().filter(|wait| first && !wait.is_zero());
-                if let Some(wait) = wait.map(|wait| wait.min(A_DAY)) {
-                    state.throttle.note(&error, wait);
+                if first && error.is_retryable() {
+                    state.throttle.note(&error);
                 }
                 Err(error)
             }
@@ -237,14 +246,20 @@ impl State {
         F: Future<Output = Outcome> + Send + 'static,
     {
         let runtime = Handle::try_current().ok().map(|handle| handle.id());
-        let crew = self.flight.as_ref().and_then(|flight| flight.crew.upgrade());
-        // Nobody can go on with what was left in another runtime.
-        self.flight.take_if(|flight| flight.runtime != runtime && crew.is_none());
+        let is_left = |flight: &Flight| flight.crew.strong_count() == 0;
+        // Nobody can go on with what was left in another runtime, or stands still there.
+        self.flight.take_if(|flight| {
+            flight.runtime != runtime && (is_left(flight) || flight.began.elapsed() >= LONGEST_FLIGHT)
+        });
+        if let Some(flight) = &mut self.flight {
+            flight.was_left |= is_left(flight);
+        }
         let flight = self.flight.get_or_insert_with(|| {
             let issuing = in_bounds(issue()).boxed().shared();
-            Flight { issuing, since: now, runtime, crew: Weak::new() }
+            let began = tokio::time::Instant::now();
+            Flight { issuing, since: now, began, was_left: false, runtime, crew: Weak::new() }
         });
-        let role = match crew {
+        let role = match flight.crew.upgrade() {
             Some(crew) if flight.runtime != runtime => Role::Watches(crew.subscribe()),
             crew => {
                 let crew = crew.unwrap_or_default();
@@ -252,7 +267,12 @@ impl State {
                 Role::Drives(crew)
             }
         };
-        Seat { issuing: flight.issuing.clone(), since: flight.since, role }
+        Seat { issuing: flight.issuing.clone(), since: flight.since, was_left: flight.was_left, role }
+    }
+
+    /// Takes the flight of this seat away, if nobody has done so before.
+    fn take_flight(&mut self, seat: &Seat) -> bool {
+        self.flight.take_if(|flight| flight.issuing.ptr_eq(&seat.issuing)).is_some()
     }
 }
 
@@ -370,6 +390,22 @@ mod tests {
         watching.block_on(async { assert!(watcher.as_mut().now_or_never().is_none()) });
         drop(driver);
         assert_eq!(watching.block_on(watcher), "its own");
+    }
+
+    #[test]
+    fn a_request_that_stands_still_in_another_runtime_is_replaced() {
+        let cache = TokenCache::default();
+        let idle = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let request = request();
+        let mut driver = Box::pin(cache.token(&request, std::future::pending));
+        idle.block_on(async { assert!(driver.as_mut().now_or_never().is_none()) });
+        let watching = runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let waited = async {
+            let began = tokio::time::Instant::now();
+            assert_eq!(token(&cache, "its own").await, "its own");
+            began.elapsed()
+        };
+        assert!(watching.block_on(waited).abs_diff(LONGEST_FLIGHT) < Duration::from_secs(1));
     }
 
     #[tokio::test]

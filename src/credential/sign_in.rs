@@ -134,6 +134,9 @@ impl Exchange {
             return Err(Error::sign_in_unreadable("the answer is larger than any token"));
         }
         end.map_err(Error::sign_in_transport)?;
+        if !wire::is_object(&answer.body) {
+            return Err(Error::sign_in_unreadable("the answer is not the JSON of a token"));
+        }
         // Without headers: what the body is, it says better than its Content-Type.
         Ok(http::Response::new(answer.body.to_vec()))
     }

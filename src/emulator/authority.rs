@@ -12,6 +12,8 @@ use super::{Answer, Failures, json_answer};
 
 const TOKEN_PATH: &str = "/oauth2/v2.0/token";
 const DEVICE_CODE_PATH: &str = "/oauth2/v2.0/devicecode";
+/// Where users are sent with their code.
+pub(super) const SIGN_IN_PAGE: &str = "/devicelogin";
 const DEVICE_CODE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 #[derive(Default)]
@@ -54,7 +56,7 @@ impl Authority {
         let code = json!({
             "device_code": format!("emulator-device-code-{}", Uuid::new_v4()),
             "user_code": "EMULATOR1",
-            "verification_uri": format!("{}/devicelogin", self.base_url),
+            "verification_uri": format!("{}{SIGN_IN_PAGE}", self.base_url),
             "expires_in": 900,
             "interval": 1,
         });

@@ -134,6 +134,9 @@ async fn a_status_is_read_in_any_form_and_keeps_what_it_does_not_know() {
         (json!("Paused by operator"), other("Paused by operator")),
         (json!("finished_"), UploadStatus::Finished),
         (json!(""), other("")),
+        (json!("3"), UploadStatus::Finished),
+        (json!(" finished "), UploadStatus::Finished),
+        (json!("7"), other("7")),
     ];
     for (form, expected) in forms {
         let body = json!({ "batchTrackingId": TRACKING, "status": form, "devicesStatus": [{ "status": form }] });
@@ -155,6 +158,8 @@ async fn a_time_is_read_in_any_form() {
         (json!("2017-07-25T10:00:00+0200"), utc("2017-07-25T08:00:00Z")),
         (json!("2017-07-25 10:00:00"), utc("2017-07-25T10:00:00Z")),
         (json!("2017-07-25 10:00:00.5+02:00"), utc("2017-07-25T08:00:00.5Z")),
+        (json!("2017-07-25T10:00:00 +02:00"), utc("2017-07-25T08:00:00Z")),
+        (json!("2017-07-25 10:00:00 +02:00"), utc("2017-07-25T08:00:00Z")),
         (json!("0001-01-01T00:00:00"), None),
         (json!("0001-01-01T00:00:00Z"), None),
         (json!("0001-01-01T00:00:00+08:00"), None),
@@ -191,6 +196,16 @@ async fn a_list_is_no_object_and_an_empty_one_is_none() {
     let body = json!({ "status": "queued", "attributes": [], "devicesStatus": [{ "attributes": "" }, [], null] });
     let upload = read_upload(body.to_string()).await.unwrap();
     assert_eq!((upload.attributes, upload.devices_status), (None, vec![Default::default()]));
+    for none in [json!({}), json!(""), json!([])] {
+        let body = json!({ "totalCount": 1, "items": [{ "devicesLink": { "uri": "/x", "headers": none } }] });
+        let batches = read_batches(body.to_string()).await.unwrap();
+        assert_eq!(batches.items[0].devices_link.as_ref().unwrap().headers, []);
+        let list = json!({ "totalCount": 0, "items": none });
+        assert_eq!(read_batches(list.to_string()).await.unwrap().items, []);
+    }
+    let headers = json!({ "X-Page": "2" });
+    let body = json!({ "items": [{ "id": "a", "devicesLink": { "uri": "/x", "headers": headers } }] });
+    assert_eq!(read_batches(body.to_string()).await.unwrap().items[0].id.as_deref(), Some("a"));
     for (body, path) in [
         (json!({ "links": ["x"] }), "links"),
         (json!({ "attributes": ["x", "y"] }), "attributes"),

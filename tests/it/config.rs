@@ -58,6 +58,7 @@ fn a_base_url_that_is_none_is_refused() {
         ("https://example.com/#a", "query or a fragment"),
         ("https://example.com/v1", "ends with /v1"),
         ("https://example.com/gateway/V1/", "ends with /v1"),
+        ("https://example.com/v1/customers/", "ends with /v1"),
         ("localhost:8080", "http://localhost:8080 on loopback"),
         ("127.0.0.1:8080", "http://localhost:8080 on loopback"),
         ("data:text/plain,x", "is no URL with a host"),
@@ -78,8 +79,11 @@ fn values_that_no_header_may_carry_are_refused() {
     assert!(refusal(builder().header("X Extra", "a")).contains("not the name of a header"));
     let pasted = refusal(builder().header("Authorization: Bearer eyJ-nobody-may-see", ""));
     assert!(pasted.contains("\"Authorization\"") && !pasted.contains("nobody"), "{pasted}");
-    let many = (0..40_000).fold(builder(), |builder, n| builder.header(format!("x-{n}"), "a"));
-    assert!(refusal(many).contains("too many headers"));
+    let many = |headers| (0..headers).fold(builder(), |builder, n| builder.header(format!("x-{n}"), "a"));
+    many(100).build().unwrap();
+    assert!(refusal(many(101)).contains("too many headers"));
+    assert!(refusal(builder().locale("")).contains("the locale is empty"));
+    assert!(refusal(builder().application_name(" ")).contains("the application name is empty"));
 }
 
 #[test]

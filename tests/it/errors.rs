@@ -118,6 +118,25 @@ async fn a_fault_that_is_broken_keeps_what_came_before() {
 }
 
 #[tokio::test]
+async fn the_faults_of_other_gateways_are_read_too() {
+    for (body, code, description) in [
+        (r#"{"error":{"code":"InvalidTenant","message":"No such tenant."}}"#, Some("InvalidTenant"), "No such tenant."),
+        (r#"{"error":"invalid_token","message":"It has expired."}"#, None, "It has expired."),
+        (
+            r#"{"code":"1","description":"","message":"The word of the gateway."}"#,
+            Some("1"),
+            "The word of the gateway.",
+        ),
+        (r#"{"title":"Not Found","detail":"No such customer."}"#, None, "No such customer."),
+        (r#"{"title":"Not Found","status":404}"#, None, "Not Found"),
+    ] {
+        let error = failing("404 Not Found", &[], body).await;
+        assert_eq!((error.code(), error.description()), (code, Some(description)), "{body}");
+    }
+    assert_eq!(failing("404 Not Found", &[], r#"{"description":" "}"#).await.description(), None);
+}
+
+#[tokio::test]
 async fn a_byte_of_another_encoding_does_not_lose_the_fault() {
     let body = [&b"{\"code\":1000,\"description\":\"caf"[..], b"\xe9\"}"].concat();
     let error = failing("404 Not Found", &[], body).await;

@@ -79,10 +79,11 @@ async fn a_location_goes_straight_to_the_handle_and_only_to_the_configured_host(
 }
 
 #[tokio::test]
-async fn a_location_may_have_the_path_of_a_gateway() {
+async fn a_location_may_have_the_path_of_a_gateway_in_any_letter_case() {
     let server = Server::with_body(r#"{"status":"finished"}"#).await;
     let partner = server.builder().base_url(format!("{}/gate/way/", server.base_url)).build().unwrap();
-    for prefix in ["/gate/way", "/gate/way/v1", "https://elsewhere.example.com/gate/way/v1", "/v1", ""] {
+    for prefix in ["/gate/way", "/gate/way/v1", "/Gate/WAY/V1", "https://elsewhere.example.com/gate/way/v1", "/v1", ""]
+    {
         let location = format!("{prefix}/customers/{CUSTOMER}/batchJobStatus/{TRACKING}");
         partner.batch_upload(&location).unwrap();
     }
@@ -225,7 +226,7 @@ async fn the_links_own_headers_are_sent_unless_they_are_ours() {
     assert_eq!(server.sent(0, "api-version").as_deref(), Some("of-the-link"));
 
     let server = Server::new([]).await;
-    let headers: Vec<_> = (0..40_000).map(|n| json!({ "key": format!("x-{n}"), "value": "1" })).collect();
+    let headers: Vec<_> = (0..101).map(|n| json!({ "key": format!("x-{n}"), "value": "1" })).collect();
     let link = serde_json::from_value(json!({ "uri": "/customers", "headers": headers })).unwrap();
     assert_eq!(server.partner().follow::<Value>(&link).await.unwrap_err().kind(), ErrorKind::Config, "no panic");
     for (key, value) in [("X Bad", "a"), ("X-Bad", "a\r\nX-Injected: 1"), ("", "a")] {

@@ -442,6 +442,7 @@ fn settings_that_make_no_sense_are_refused() {
     for builder in [
         builder().max_in_flight(0),
         builder().max_in_flight(usize::MAX),
+        builder().attempt_timeout(Duration::ZERO),
         builder().retry_budget(-0.1, 10),
         builder().retry_budget(f32::NAN, 10),
         builder().retry_budget(11.0, 10),

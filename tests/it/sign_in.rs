@@ -280,6 +280,35 @@ async fn a_sign_in_that_all_have_left_is_taken_up_by_the_next_call() {
 }
 
 #[tokio::test]
+async fn what_refused_a_sign_in_that_all_have_left_is_not_held_against_the_next_call() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.delay_sign_ins(Duration::from_millis(200));
+    emulator.fail_next_sign_ins(1, StatusCode::UNAUTHORIZED, "invalid_client");
+    let partner = partner(&emulator, app_only());
+    let hurried = partner.with(RequestContext::new().call_timeout(Duration::from_millis(50)));
+    assert!(upload(&hurried).get().await.unwrap_err().is_timeout());
+    let calls = (0..10).map(|_| upload(&partner)).map(|call| async move { call.get().await });
+    for outcome in join_all(calls).await {
+        outcome.unwrap();
+    }
+    assert_eq!(emulator.sign_ins(), 2);
+}
+
+#[tokio::test]
+async fn an_authority_is_left_alone_for_an_hour_at_most_and_only_when_it_is_busy() {
+    let never = [("Retry-After", "Fri, 31 Dec 2123 23:59:59 GMT")];
+    let busy = Reply::Send(answer("503 Service Unavailable", &never, "{}"));
+    let refused = Reply::Send(answer("400 Bad Request", &[("Retry-After", "3600")], r#"{"error":"invalid_grant"}"#));
+    let server = Server::new([refused, busy]).await;
+    let partner = at(cloud(&server), app_only()).build().unwrap();
+    assert_eq!(upload(&partner).get().await.unwrap_err().code(), Some("invalid_grant"));
+    assert_eq!(upload(&partner).get().await.unwrap_err().status(), Some(StatusCode::SERVICE_UNAVAILABLE));
+    let held_back = upload(&partner).get().await.unwrap_err().retry_after().unwrap();
+    assert!(held_back > Duration::from_secs(3500) && held_back <= Duration::from_secs(3600), "{held_back:?}");
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
 async fn clients_that_share_a_credential_share_its_token() {
     let emulator = Emulator::start().await.unwrap();
     let credential = Arc::new(app_only());
@@ -536,6 +565,47 @@ async fn a_credential_error_that_is_not_transient_is_not_retried() {
     assert_eq!((error.kind(), error.attempts(), error.is_retryable()), (ErrorKind::Credential, 0, false));
 }
 
+/// Passes on what another service answered.
+struct PassesOn(Error, AtomicUsize);
+
+impl Credential for PassesOn {
+    fn token<'a>(&'a self, _: &'a TokenRequest) -> TokenFuture<'a> {
+        assert!(self.1.fetch_add(1, SeqCst) < 100, "asked without end");
+        Box::pin(async { Err(self.0.clone()) })
+    }
+}
+
+#[tokio::test]
+async fn a_401_that_the_credential_passes_on_ends_the_call() {
+    let of_another = Server::new([Reply::Send(answer("401 Unauthorized", &[], "{}"))]).await;
+    let refused = of_another.upload().get().await.unwrap_err();
+    let server = Server::new([]).await;
+    let credential = Arc::new(PassesOn(refused, AtomicUsize::new(0)));
+    let error = upload(&at(cloud(&server), Arc::clone(&credential)).build().unwrap()).get().await.unwrap_err();
+    assert!(error.is_unauthorized());
+    assert_eq!((error.attempts(), credential.1.load(SeqCst)), (0, 1));
+}
+
+#[tokio::test]
+async fn a_token_that_waited_with_its_call_is_asked_for_again() {
+    let server = Server::new([Reply::Send(Vec::new()), ok("{}")]).await;
+    let credential = Arc::new(Numbered::default());
+    let partner = PartnerCenter::builder(Arc::clone(&credential)).base_url(&server.base_url).max_in_flight(1);
+    let partner = partner.build().unwrap();
+    let [stalled, waiting] = [upload(&partner), upload(&partner)].map(|call| async move { call.get().await });
+    let stalled = tokio::spawn(stalled);
+    while server.requests().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let waiting = tokio::spawn(waiting);
+    while credential.asked.load(SeqCst) < 2 {
+        tokio::task::yield_now().await;
+    }
+    stalled.abort();
+    waiting.await.unwrap().unwrap();
+    assert_eq!(bearer(&server, 1), "token-number-2", "the one before may have expired in the queue");
+}
+
 // Trouble at the authority.
 
 #[tokio::test]
@@ -606,7 +676,7 @@ async fn an_answer_of_the_authority_that_is_no_token_is_a_clear_error() {
     let cases = [
         ("<html><body>Please log in</body></html>".to_owned(), "not the JSON of a token"),
         (String::new(), "not the JSON of a token"),
-        ("[]".to_owned(), "the answer has none"),
+        (r#"["a-token","Bearer"]"#.to_owned(), "not the JSON of a token"),
         ("{".to_owned(), "not the JSON of a token"),
         (r#"{"token_type":"Bearer"}"#.to_owned(), "the answer has none"),
         (json!({ "access_token": { "secret": "x" } }).to_string(), "cannot be read at `access_token`"),
@@ -900,6 +970,8 @@ async fn a_user_signs_in_by_device_code() {
         serde_json::from_slice::<Value>(&answer.bytes().await.unwrap()).unwrap()
     };
     let code = post("devicecode", &[("client_id", CLIENT), ("scope", "x")]).await;
+    let page = client.get(code["verification_uri"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!((page.status(), emulator.requests().len()), (StatusCode::OK, 0), "the page is none of the service");
     let code = code["device_code"].as_str().unwrap();
     let grant = ("grant_type", "urn:ietf:params:oauth:grant-type:device_code");
     let form = [grant, ("client_id", CLIENT), ("device_code", code)];

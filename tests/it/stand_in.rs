@@ -149,7 +149,7 @@ async fn it_refuses_as_the_documents_say() {
 async fn it_fails_and_throttles_as_often_as_it_is_told() {
     let emulator = Emulator::start().await.unwrap();
     let handle = emulator.partner().customers().by_id(emulator.example_customer()).device_batches();
-    emulator.throttle_next(1, Duration::from_secs(57));
+    emulator.throttle_next(1, Duration::from_millis(56_001));
     emulator.fail_next(1, StatusCode::FORBIDDEN);
     let path = format!("/v1/customers/{}/deviceBatches", emulator.example_customer());
     let (status, headers, body) = plain(&emulator, &path, Some("x")).await;

@@ -3,12 +3,13 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use http::StatusCode;
 use partner_center_devices::emulator::{Emulator, Upload};
 use partner_center_devices::models::{BatchUploadDetails, DeviceUploadDetails, UploadStatus};
 use partner_center_devices::{
-    BatchTrackingId, BatchUploadStatus, CustomerId, ErrorKind, PartnerCenter, RequestContext, RetryPolicy, Wait,
+    AccessToken, BatchTrackingId, BatchUploadStatus, CustomerId, ErrorKind, PartnerCenter, RequestContext, RetryPolicy,
+    Wait,
 };
 use uuid::Uuid;
 
@@ -207,6 +208,25 @@ async fn a_throttle_is_waited_out_or_ends_the_wait_with_its_value() {
     assert!(error.last_answer().is_some());
     assert_eq!(error.retry_after(), Some(Duration::from_secs(300)));
     assert!(error.source().unwrap().to_string().contains("retry after 300 s"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_wait_that_the_service_wants_longer_says_so() {
+    let server =
+        Server::new([Reply::Send(answer("200 OK", &[("Retry-After", "500")], r#"{"status":"queued"}"#))]).await;
+    let error = server.upload().wait(at_once().at_most(Duration::from_secs(20))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFinished);
+    assert!(error.to_string().contains("asks to wait for longer"), "{error}");
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(500)));
+    assert_eq!(error.last_answer().unwrap().status, Some(UploadStatus::Queued));
+}
+
+#[test]
+fn waiting_outside_of_a_runtime_is_an_error() {
+    let partner = PartnerCenter::builder(AccessToken::new("token")).build().unwrap();
+    let error = upload(&partner).wait(Wait::default()).now_or_never().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("tokio runtime"), "{error}");
 }
 
 #[tokio::test]
