@@ -70,10 +70,11 @@ impl Builder<PartnerCenter> {
     ///
     /// As for the client without `blocking`; and if the system gives no runtime.
     pub fn build(self) -> Result<PartnerCenter, Error> {
+        let handle = self.build_async()?;
         // A thread of its own keeps connections alive, and notices when one is closed between calls.
         let driver = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let driver = driver.map_err(|error| Error::config("cannot make a runtime").caused_by(error))?;
-        Ok(Blocking { handle: self.build_async()?, driver: Arc::new(Driver(Some(driver))) })
+        Ok(Blocking { handle, driver: Arc::new(Driver(Some(driver))) })
     }
 }
 

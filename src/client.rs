@@ -59,13 +59,6 @@ pub(crate) struct Shared {
     pub(crate) max_body_size: usize,
 }
 
-impl Shared {
-    /// The path of a gateway, without slash at its end; empty if there is none.
-    pub(crate) fn base_path(&self) -> &str {
-        self.base_url.path().trim_end_matches('/')
-    }
-}
-
 impl PartnerCenter {
     /// Starts a client that signs in with this credential:
     /// [`AppOnlyCredential`](crate::AppOnlyCredential), [`AppUserCredential`](crate::AppUserCredential),

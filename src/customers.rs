@@ -3,6 +3,7 @@
 
 use crate::client::PartnerCenter;
 use crate::error::Error;
+use crate::generated::Client;
 use crate::models::{BatchTrackingId, BatchUploadDetails, CustomerId, DeviceBatchCollection};
 use crate::response::Response;
 
@@ -75,10 +76,8 @@ impl DeviceBatches {
     ///
     /// See [`ErrorKind`](crate::ErrorKind).
     pub async fn get(&self) -> Result<Response<DeviceBatchCollection>, Error> {
-        let call = |client: crate::generated::Client| {
-            let customer = self.customer;
-            async move { client.get_device_batches(&customer).await }
-        };
+        let customer = self.customer;
+        let call = |client: Client| async move { client.get_device_batches(&customer).await };
         self.partner.send("getDeviceBatches", call).await
     }
 }
@@ -123,10 +122,8 @@ impl BatchUploadStatus {
     ///
     /// See [`ErrorKind`](crate::ErrorKind).
     pub async fn get(&self) -> Result<Response<BatchUploadDetails>, Error> {
-        let call = |client: crate::generated::Client| {
-            let (customer, id) = (self.customer, self.id);
-            async move { client.get_batch_upload_status(&customer, &id).await }
-        };
+        let (customer, id) = (self.customer, self.id);
+        let call = |client: Client| async move { client.get_batch_upload_status(&customer, &id).await };
         self.partner.send("getBatchUploadStatus", call).await
     }
 }

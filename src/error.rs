@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::Utc;
 use http::header::{LOCATION, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use serde::Deserializer;
@@ -227,12 +226,12 @@ impl Error {
     /// The authority answered with something other than 200. Of its answer only what is known to
     /// hold no secret is kept.
     pub(crate) fn sign_in_refused(mut answer: Answer, secrets: &[&str]) -> Self {
-        answer.hide(secrets);
+        answer.redact(secrets);
         let mut error = Self::new(ErrorKind::Credential, "no access token: the sign-in service answered");
         error.0.fault = Fault::read_sign_in(&answer.body).into();
         let busy = error.code() == Some("temporarily_unavailable");
         error.0.transient = busy || matches!(answer.status.as_u16(), 408 | 429 | 500..=599);
-        error.0.retry_after = retry_after(&answer.headers, Utc::now());
+        error.0.retry_after = retry_after(&answer.headers);
         let kept = [LOCATION, RETRY_AFTER].map(|name| Some((answer.headers.get(&name)?.clone(), name)));
         let kept = kept.into_iter().flatten().map(|(value, name)| (name, value));
         answer.headers = kept.filter(|(_, value)| !value.to_str().is_ok_and(is_echo)).collect();
@@ -298,7 +297,7 @@ impl Error {
     pub(crate) fn service(answer: Answer) -> Self {
         let mut error = Self::new(ErrorKind::Service, "the service answered");
         error.0.transient = matches!(answer.status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504);
-        error.0.retry_after = retry_after(&answer.headers, Utc::now());
+        error.0.retry_after = retry_after(&answer.headers);
         error.0.fault = Fault::read(&answer.body).into();
         error.0.answer = Some(answer);
         if error.is_mfa_required() {

@@ -1,10 +1,9 @@
 //! When to send again: the policy, the wait that the service asks for, and one pure function that
 //! makes the next delay of both. The loop in `client.rs` only sleeps it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use chrono::{DateTime, Utc};
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 use tokio::time::Instant;
@@ -167,17 +166,16 @@ impl Deadline {
 
 /// The wait that an answer asks for: seconds, or a date from which the wait counts. What is in the
 /// past, negative or neither is ignored.
-pub(crate) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
-    wait_of(header_text(headers, &RETRY_AFTER)?, now)
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    wait_of(header_text(headers, &RETRY_AFTER)?)
 }
 
-pub(crate) fn wait_of(text: &str, now: DateTime<Utc>) -> Option<Duration> {
+pub(crate) fn wait_of(text: &str) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = httpdate::parse_http_date(text).ok()?;
-    (DateTime::<Utc>::from(date) - now).to_std().ok()
+    httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok()
 }
 
 #[cfg(test)]

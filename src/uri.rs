@@ -58,15 +58,14 @@ impl BatchUpload {
     /// # }
     /// ```
     pub fn from_location(location: impl AsRef<str>) -> Result<Self, Error> {
-        Self::below("", location.as_ref())
+        Self::read("", location.as_ref())
     }
 
     /// Reads a location that may have the path of a gateway.
-    fn below(base_path: &str, location: &str) -> Result<Self, Error> {
+    fn read(base_path: &str, location: &str) -> Result<Self, Error> {
         let parts = Parts::of(location);
         let upload = parts.and_then(|parts| {
-            let (base, below) = parts.path.split_at_checked(base_path.len()).unwrap_or_default();
-            let below = if base.eq_ignore_ascii_case(base_path) { below } else { parts.path };
+            let below = below(base_path, parts.path).unwrap_or(parts.path);
             Self::from_path(below).or_else(|| Self::from_path(parts.path))
         });
         upload.ok_or_else(|| {
@@ -85,7 +84,7 @@ impl BatchUpload {
         else {
             return None;
         };
-        Some(Self { customer_id: guid(customer)?.into(), tracking_id: guid(upload)?.into() })
+        Some(Self { customer_id: hyphenated_guid(customer)?.into(), tracking_id: hyphenated_guid(upload)?.into() })
     }
 
     /// The upload with these ids. `Display` writes its location, to be kept and read again.
@@ -150,8 +149,8 @@ impl FromStr for BatchUpload {
     }
 }
 
-/// A GUID with its hyphens: the other forms that a parser takes are in no path.
-fn guid(text: &str) -> Option<Uuid> {
+/// The other forms of a GUID that a parser takes are in no path.
+fn hyphenated_guid(text: &str) -> Option<Uuid> {
     Uuid::parse_str(text).ok().filter(|_| text.len() == uuid::fmt::Hyphenated::LENGTH)
 }
 
@@ -182,6 +181,17 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// The path of a gateway, without slash at its end; empty if there is none.
+fn base_path(base_url: &Url) -> &str {
+    base_url.path().trim_end_matches('/')
+}
+
+/// What is behind the path of a gateway, in any letter case.
+fn below<'a>(base_path: &str, path: &'a str) -> Option<&'a str> {
+    let (base, below) = path.split_at_checked(base_path.len())?;
+    base.eq_ignore_ascii_case(base_path).then_some(below)
+}
+
 impl PartnerCenter {
     /// The upload that a `Location` header points to. It may have the path of the client's base URL. Of
     /// the location only the two ids are used: calls go to the service of this client.
@@ -202,7 +212,8 @@ impl PartnerCenter {
     ///
     /// As for [`BatchUpload::from_location`].
     pub fn batch_upload(&self, location: impl AsRef<str>) -> Result<BatchUploadStatus, Error> {
-        let BatchUpload { customer_id, tracking_id } = BatchUpload::below(self.shared.base_path(), location.as_ref())?;
+        let BatchUpload { customer_id, tracking_id } =
+            BatchUpload::read(base_path(&self.shared.base_url), location.as_ref())?;
         Ok(self.customers().by_id(customer_id).batch_upload_status().by_id(tracking_id))
     }
 
@@ -269,11 +280,11 @@ pub(crate) fn target(base_url: &Url, link: &Link) -> Result<Url, Error> {
             return refused("points to another host");
         }
     }
-    let base_path = base_url.path().trim_end_matches('/');
+    let base_path = base_path(base_url);
     let mut url = base_url.clone();
     url.set_path(&encoded(parts.path));
     let path = url.path().to_owned();
-    let path = path.strip_prefix(base_path).filter(|rest| rest.starts_with('/')).unwrap_or(&path);
+    let path = below(base_path, &path).filter(|rest| rest.starts_with('/')).unwrap_or(&path);
     let version = if path.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("/v1/")) { "" } else { "/v1" };
     url.set_path(&format!("{base_path}{version}{path}"));
     url.set_query(parts.query.map(encoded).as_deref());

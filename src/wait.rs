@@ -4,7 +4,6 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use chrono::Utc;
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 
 use crate::client::in_runtime;
@@ -246,10 +245,9 @@ impl Watch {
             let Some(interval) = self.delays.as_mut().and_then(Iterator::next) else {
                 return Err(self.not_finished());
             };
-            let of_answer = |answer: &Response<BatchUploadDetails>| retry_after(answer.headers(), Utc::now());
             let asked_for = match &self.failed {
                 Some(failed) => failed.retry_after(),
-                None => self.last.as_ref().and_then(of_answer),
+                None => self.last.as_ref().and_then(|answer| retry_after(answer.headers())),
             };
             match asked_for {
                 Some(wait) if wait > latest => return Err(self.not_finished().asked_to_wait(wait)),

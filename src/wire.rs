@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::credential::AccessToken;
-use crate::foreign::hidden;
+use crate::foreign::redacted;
 use crate::generated;
 
 /// What came back. The errors of the generated client lose parts of it, so it is kept beside them.
@@ -24,17 +24,17 @@ pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     /// Without byte-order mark; as far as it came.
     pub(crate) body: Bytes,
-    /// The body was larger than the bound and was not read.
+    /// The body was larger than the bound, or had too many objects: it is not kept.
     pub(crate) over_bounds: bool,
 }
 
 impl Answer {
-    pub(crate) fn hide(&mut self, secrets: &[&str]) {
-        if let Cow::Owned(body) = hidden(&self.body, secrets) {
+    pub(crate) fn redact(&mut self, secrets: &[&str]) {
+        if let Cow::Owned(body) = redacted(&self.body, secrets) {
             self.body = body.into();
         }
         for value in self.headers.values_mut() {
-            if let Cow::Owned(bytes) = hidden(value.as_bytes(), secrets) {
+            if let Cow::Owned(bytes) = redacted(value.as_bytes(), secrets) {
                 *value = HeaderValue::try_from(bytes).unwrap_or(HeaderValue::from_static("***"));
             }
         }
@@ -83,7 +83,7 @@ impl Attempt {
         request: reqwest::Request,
     ) -> reqwest::Result<reqwest::Response> {
         let (mut answer, end) = read(client.execute(request).await?, self.body_limit).await;
-        answer.hide(&self.tokens.iter().map(AccessToken::expose).collect::<Vec<_>>());
+        answer.redact(&self.tokens.iter().map(AccessToken::expose).collect::<Vec<_>>());
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer.clone());
         end?;
 
@@ -114,7 +114,7 @@ pub(crate) async fn read(mut response: reqwest::Response, limit: usize) -> (Answ
         }
     }
     // Three bytes of it can become half a kilobyte of memory. Braces within texts count, too.
-    over_bounds |= memchr::memchr_iter(b'{', &body).count() > MOST_OBJECTS_OF_ANY + limit / 64;
+    over_bounds |= body.iter().filter(|byte| **byte == b'{').count() > MOST_OBJECTS_OF_ANY + limit / 64;
     let body = if over_bounds { Bytes::new() } else { Bytes::from(body) };
     let body = body.strip_prefix(b"\xEF\xBB\xBF").map_or(body.clone(), |text| body.slice_ref(text));
     (Answer { status: response.status(), headers: response.headers().clone(), body, over_bounds }, end)

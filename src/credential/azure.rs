@@ -9,7 +9,6 @@ use azure_core::credentials::TokenCredential;
 use azure_core::error::ErrorKind;
 use azure_core::http::headers::RETRY_AFTER;
 use azure_core::time::OffsetDateTime;
-use chrono::Utc;
 
 use crate::credential::cache::{Issued, Outcome, TokenCache};
 use crate::credential::{AccessToken, TokenRequest};
@@ -70,7 +69,7 @@ fn no_token(error: azure_core::Error) -> Error {
             if matches!(u16::from(*status), 408 | 429 | 500..=599) =>
         {
             let headers = raw_response.as_ref().map(|response| response.headers());
-            let wait = headers.and_then(|headers| wait_of(headers.get_optional_str(&RETRY_AFTER)?, Utc::now()));
+            let wait = headers.and_then(|headers| wait_of(headers.get_optional_str(&RETRY_AFTER)?));
             wait.map_or(reason.clone(), |wait| reason.retrying_after(wait)).retryable()
         }
         _ => reason,

@@ -73,6 +73,12 @@ fn waiting_and_watching_block_until_the_upload_ends() {
     assert!(ended.by_ref().count() == 1 && ended.next().is_none(), "an iterator stays at its end");
 }
 
+#[tokio::test]
+async fn a_mistake_is_told_also_inside_of_a_runtime() {
+    let error = PartnerCenter::builder(AccessToken::new("token")).base_url("nonsense").build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+}
+
 #[test]
 fn a_connection_that_is_closed_between_calls_is_noticed_between_calls() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
