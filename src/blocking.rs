@@ -23,6 +23,7 @@
 //! # }
 //! ```
 
+use std::io;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -71,10 +72,8 @@ impl Builder<PartnerCenter> {
     /// As for the client without `blocking`; and if the system gives no runtime.
     pub fn build(self) -> Result<PartnerCenter, Error> {
         let handle = self.build_async()?;
-        // A thread of its own keeps connections alive, and notices when one is closed between calls.
-        let driver = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let driver = driver.map_err(|error| Error::config("cannot make a runtime").caused_by(error))?;
-        Ok(Blocking { handle, driver: Arc::new(Driver(Some(driver))) })
+        let driver = Driver::new().map_err(|error| Error::config("cannot make a runtime").caused_by(error))?;
+        Ok(Blocking { handle, driver: Arc::new(driver) })
     }
 }
 
@@ -269,9 +268,21 @@ impl BatchUploadStatus {
 
 /// The runtime that drives the calls of a client and its handles.
 #[derive(Debug)]
-struct Driver(Option<Runtime>);
+pub(crate) struct Driver(Option<Runtime>);
 
 impl Driver {
+    /// A thread of its own keeps connections alive, and notices when one is closed between calls.
+    pub(crate) fn new() -> io::Result<Self> {
+        runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map(|runtime| Self(Some(runtime)))
+    }
+
+    #[cfg(feature = "emulator")]
+    pub(crate) fn spawn(&self, task: impl Future<Output: Send> + Send + 'static) {
+        if let Some(runtime) = &self.0 {
+            runtime.spawn(task);
+        }
+    }
+
     fn run<F: Future>(&self, call: F) -> Result<F::Output, Error> {
         match &self.0 {
             Some(runtime) if Handle::try_current().is_err() => Ok(runtime.block_on(call)),

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue};
 use crate::client::{PartnerCenter, Shared};
 use crate::cloud::{Cloud, checked_url};
 use crate::context::{MS_APPLICATION, RESERVED, RequestContext, X_LOCALE, append, filled_header_value, header_value};
-use crate::credential::{Credential, TokenRequest};
+use crate::credential::Credential;
 use crate::error::Error;
 use crate::fleet::Fleet;
 use crate::retry::RetryPolicy;
@@ -86,7 +86,7 @@ impl<P> Builder<P> {
     /// Tokens are still those of the [`cloud`](Self::cloud).
     ///
     /// It may have a path; calls append `/v1/…`. Only https, except on loopback, where nothing leaves
-    /// the machine and no proxy is used, for signing in neither.
+    /// the machine and no proxy is used, not even for signing in.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
         self
@@ -177,10 +177,10 @@ impl<P> Builder<P> {
         let (base_url, on_loopback) = checked_url("the base URL", base_url)?;
         let path = base_url.path().to_ascii_lowercase();
         if path.ends_with("/v1") || format!("{path}/").contains("/v1/customers/") {
-            return Err(Error::config("the base URL ends with /v1, or goes on behind it: each call appends that"));
+            return Err(Error::config("the base URL must not have /v1: each call adds it"));
         }
         if self.attempt_timeout.is_zero() {
-            return Err(Error::config("the time of an attempt is nothing"));
+            return Err(Error::config("the attempt time-out is zero"));
         }
         let (_, authority_on_loopback) = checked_url("the authority", self.cloud.authority())?;
         let mut headers = self.extra_headers()?;
@@ -200,7 +200,8 @@ impl<P> Builder<P> {
 
         let shared = Shared {
             credential: self.credential,
-            token_request: TokenRequest { cloud: self.cloud, http, time_left: self.call_timeout },
+            cloud: self.cloud,
+            http,
             base_url,
             headers,
             attempt_timeout: self.attempt_timeout,
@@ -234,7 +235,7 @@ impl Builder {
     /// # Errors
     ///
     /// [`Config`](crate::ErrorKind::Config) if the base URL is not absolute, not https (loopback
-    /// excepted), or carries credentials, a query or a fragment; if a locale, name or header is not
+    /// excepted), has the `/v1` of the calls, or carries credentials, a query or a fragment; if a locale, name or header is not
     /// fit for HTTP, empty, or the client's own; if the retry budget, the bound on calls in flight or
     /// the time of an attempt makes no sense; if the HTTP client cannot be built.
     pub fn build(self) -> Result<PartnerCenter, Error> {

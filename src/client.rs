@@ -1,5 +1,6 @@
 //! The client and its one send loop, through which every call goes.
 
+use std::error::Error as _;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tracing::Instrument;
 use url::Url;
 
 use crate::builder::Builder;
+use crate::cloud::Cloud;
 use crate::context::{CallIds, RequestContext};
 use crate::credential::{AccessToken, Credential, TokenRequest};
 use crate::customers::Customers;
@@ -49,7 +51,8 @@ pub struct PartnerCenter {
 /// What all clones and handles of a client share.
 pub(crate) struct Shared {
     pub(crate) credential: Box<dyn Credential>,
-    pub(crate) token_request: TokenRequest,
+    pub(crate) cloud: Cloud,
+    pub(crate) http: reqwest::Client,
     pub(crate) base_url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) attempt_timeout: Duration,
@@ -150,13 +153,14 @@ impl PartnerCenter {
     /// A token that the service has not refused in this call.
     async fn token(&self, call: &Call) -> Result<AccessToken, Error> {
         let shared = &self.shared;
-        let token_request = TokenRequest { time_left: call.deadline.left(), ..shared.token_request.clone() };
-        let token = call.deadline.bound(shared.credential.token(&token_request)).await;
+        let (cloud, http) = (shared.cloud.clone(), shared.http.clone());
+        let request = TokenRequest { cloud, http, time_left: call.deadline.left() };
+        let token = call.deadline.bound(shared.credential.token(&request)).await;
         let token = token.unwrap_or_else(|| Err(Error::sign_in_out_of_time()));
-        let token = token.map_err(|error| error.after_refusal(call.refused.as_ref()))?;
-        match &call.refused {
-            Some((refused, error)) if *refused == token => Err(error.clone()),
-            _ => Ok(token),
+        match (token, &call.refused) {
+            (Ok(token), Some((refused, error))) if *refused == token => Err(error.clone()),
+            (Err(error), Some((_, refusal))) if error.source().is_none() => Err(error.after(Some(refusal.clone()))),
+            (token, _) => token,
         }
     }
 
@@ -168,16 +172,14 @@ impl PartnerCenter {
         F: Fn(generated::Client) -> Fut,
         Fut: Future<Output = Result<generated::ResponseValue<T>, generated::Error>>,
     {
-        let Shared { fleet, token_request, .. } = &*self.shared;
+        let Shared { fleet, http, .. } = &*self.shared;
         // Before the place: while it is got, a throttle may come, and others need no token.
         let mut token = self.token(call).await?;
-        let mut place = fleet.admit_now();
-        while place.is_none() {
-            let admitted = fleet.admit(&self.shared.retry, &call.deadline).await;
-            let admitted = admitted.map_err(|error| error.after(call.last.take()))?;
+        let mut place = None;
+        let held_back = |error: Error| error.after(call.last.clone());
+        while fleet.admit(&mut place, &self.shared.retry, &call.deadline).await.map_err(held_back)? {
             // In the queue it may have expired, or been refused to another call.
             token = self.token(call).await?;
-            place = Some(admitted).filter(|_| !fleet.is_throttled());
         }
         let timeout = self.shared.attempt_timeout.min(call.deadline.left());
         if timeout.is_zero() {
@@ -197,7 +199,7 @@ impl PartnerCenter {
             answer: Arc::default(),
         };
         let base_url = self.shared.base_url.as_str().trim_end_matches('/');
-        let client = generated::Client::new_with_client(base_url, token_request.http.clone(), attempt.clone());
+        let client = generated::Client::new_with_client(base_url, http.clone(), attempt.clone());
         call.attempts += 1;
         let outcome = classify(run(client).await, attempt.take_answer());
         log_attempt(call.attempts, &outcome);

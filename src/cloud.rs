@@ -105,7 +105,7 @@ impl FromStr for Cloud {
     }
 }
 
-/// A URL that a token may be sent to, without trailing slash, and whether it is on loopback.
+/// A URL that a token may be sent to, its path without trailing slash, and whether it is on loopback.
 pub(crate) fn checked_url(what: &str, text: &str) -> Result<(Url, bool), Error> {
     let wrong = |why: &str| Error::config(format!("{what} {why}"));
     let no_url = || wrong("is no URL with a host: https://example.com, or http://localhost:8080 on loopback");

@@ -150,13 +150,13 @@ pub(crate) fn header_value(what: &str, text: &str) -> Result<HeaderValue, Error>
     value.ok_or_else(|| Error::config(format!("{what} has characters that no HTTP header may carry")))
 }
 
-/// More than any service takes; and far beyond, `HeaderMap` panics.
-const MOST_HEADERS: usize = 100;
-
 /// The same for a header that says nothing when it is empty.
 pub(crate) fn filled_header_value(what: &str, text: &str) -> Result<HeaderValue, Error> {
     if text.trim().is_empty() { Err(Error::config(format!("{what} is empty"))) } else { header_value(what, text) }
 }
+
+/// More than any service takes; and far beyond, `HeaderMap` panics.
+const MOST_HEADERS: usize = 100;
 
 /// Adds a header, if there is room.
 pub(crate) fn append(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Result<(), Error> {

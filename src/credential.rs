@@ -155,7 +155,8 @@ impl AccessToken {
             return Err(Error::credential("the access token is empty"));
         }
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let reason = "the access token has white space or other characters that no token has; it is given without the word Bearer";
+            let reason =
+                "the access token has white space or other characters that no token has: pass it without `Bearer`";
             return Err(Error::credential(reason));
         }
         let mut value = HeaderValue::try_from(format!("Bearer {token}"))

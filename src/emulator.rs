@@ -63,7 +63,7 @@ pub struct Emulator {
     server: JoinHandle<()>,
     /// Where it runs, if not in the runtime of the caller.
     #[cfg(feature = "blocking")]
-    runtime: Option<tokio::runtime::Runtime>,
+    driver: Option<crate::blocking::Driver>,
 }
 
 struct Parts {
@@ -104,7 +104,7 @@ impl Emulator {
             parts,
             server,
             #[cfg(feature = "blocking")]
-            runtime: None,
+            driver: None,
         })
     }
 
@@ -116,11 +116,11 @@ impl Emulator {
     /// If no port can be had.
     #[cfg(feature = "blocking")]
     pub fn start_blocking() -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let driver = crate::blocking::Driver::new()?;
         let (started, start) = std::sync::mpsc::channel();
-        runtime.spawn(async move { started.send(Self::start().await) });
+        driver.spawn(async move { started.send(Self::start().await) });
         let mut emulator = start.recv().map_err(io::Error::other)??;
-        emulator.runtime = Some(runtime);
+        emulator.driver = Some(driver);
         Ok(emulator)
     }
 
@@ -311,11 +311,6 @@ impl Emulator {
 impl Drop for Emulator {
     fn drop(&mut self) {
         self.server.abort();
-        #[cfg(feature = "blocking")]
-        if let Some(runtime) = self.runtime.take() {
-            // Dropping it would wait, which panics in another runtime.
-            runtime.shutdown_background();
-        }
     }
 }
 

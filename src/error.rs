@@ -10,13 +10,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{LOCATION, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
-use serde::Deserializer;
-use serde::de::{MapAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::context::{CallIds, MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID, header_text};
-use crate::credential::AccessToken;
+use crate::fault::{Fault, is_echo};
 use crate::foreign::on_one_line;
 use crate::models::BatchUploadDetails;
 use crate::response::Response;
@@ -77,104 +75,6 @@ struct Inner {
     retry_after: Option<Duration>,
     fault: Arc<Fault>,
     last_answer: Option<Response<BatchUploadDetails>>,
-}
-
-/// What an error body says, whichever of its shapes it has; nothing where it has none.
-#[derive(Clone, Default)]
-struct Fault {
-    code: Option<String>,
-    description: Option<String>,
-    data: Option<Value>,
-    source: Option<String>,
-    error_codes: Vec<u64>,
-    trace_id: Option<String>,
-    correlation_id: Option<String>,
-}
-
-/// No fault is larger: its text has 1024 characters at most.
-const LARGEST_FAULT: usize = 1 << 20;
-
-impl Fault {
-    /// Reads each member by itself: one of an unexpected type does not lose the others.
-    fn read(body: &[u8]) -> Self {
-        let mut members = members(body);
-        // Azure's own form.
-        if let Some(Value::Object(error)) = members.remove("error") {
-            members.extend(error);
-        }
-        let mut text = |name| member_text(members.remove(name));
-        Self {
-            code: text("code"),
-            // `message` is the gateway's word for it, in the answer to a throttled call; the last two
-            // are those of RFC 9457.
-            description: ["description", "message", "detail", "title"].into_iter().find_map(&mut text),
-            source: text("source"),
-            data: members.remove("data").filter(|data| !data.is_null()),
-            ..Self::default()
-        }
-    }
-
-    /// Reads what a sign-in was refused with: OAuth's members, and those that Microsoft adds.
-    fn read_sign_in(body: &[u8]) -> Self {
-        let mut members = members(body);
-        let codes = match members.remove("error_codes") {
-            Some(Value::Array(codes)) => codes,
-            code => Vec::from_iter(code),
-        };
-        let error_codes = codes.into_iter().filter_map(|code| member_text(Some(code))?.parse().ok()).collect();
-        let mut text =
-            |name| member_text(members.remove(name)).map(|text| if is_echo(&text) { "***".to_owned() } else { text });
-        Self {
-            code: text("error"),
-            description: text("error_description"),
-            trace_id: text("trace_id"),
-            correlation_id: text("correlation_id"),
-            error_codes,
-            ..Self::default()
-        }
-    }
-}
-
-/// The members of an object by their names in lower case, as far as they can be read: what follows a
-/// broken one, or an end that is missing, does not lose those before it.
-fn members(body: &[u8]) -> Map<String, Value> {
-    struct Members<'a>(&'a mut Map<String, Value>);
-
-    impl<'de> Visitor<'de> for Members<'_> {
-        type Value = ();
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-            while let Some((name, value)) = members.next_entry::<String, Value>()? {
-                self.0.entry(name.to_ascii_lowercase()).or_insert(value);
-            }
-            Ok(())
-        }
-    }
-
-    let mut members = Map::new();
-    if body.len() <= LARGEST_FAULT {
-        // A byte of another encoding in one text does not lose the others.
-        let text = String::from_utf8_lossy(body);
-        let _ = serde_json::Deserializer::from_str(&text).deserialize_map(Members(&mut members));
-    }
-    members
-}
-
-/// An echo of the form that asks for a token, in which a secret may stand in any encoding.
-fn is_echo(text: &str) -> bool {
-    ["client_secret=", "refresh_token="].iter().any(|name| text.contains(name))
-}
-
-fn member_text(member: Option<Value>) -> Option<String> {
-    match member? {
-        Value::String(text) => Some(text).filter(|text| !text.trim().is_empty()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
 }
 
 impl Error {
@@ -267,14 +167,6 @@ impl Error {
     pub(crate) fn retrying_after(mut self, wait: Duration) -> Self {
         self.0.retry_after = Some(wait);
         self
-    }
-
-    /// For an error of getting another token, after the service refused one.
-    pub(crate) fn after_refusal(self, refused: Option<&(AccessToken, Self)>) -> Self {
-        match refused {
-            Some((_, error)) if self.0.source.is_none() => self.after(Some(error.clone())),
-            _ => self,
-        }
     }
 
     /// Nothing usable came back. What came of the answer is kept, for its ids.
@@ -380,7 +272,8 @@ impl Error {
         self
     }
 
-    /// For an error that only says that there was no further attempt: why the one before failed.
+    /// For an error that only says that there was no further attempt, or no other token: why the one
+    /// before failed.
     pub(crate) fn after(mut self, last: Option<Self>) -> Self {
         if let Some(last) = last {
             self.0.source = Some(Arc::new(last));
@@ -411,7 +304,7 @@ impl Error {
     }
 
     /// The body of the answer as it came, without byte-order mark. Empty if there was none, or if
-    /// it was larger than [the bound](crate::Builder::max_body_size).
+    /// it was beyond [the bound](crate::Builder::max_body_size).
     pub fn body(&self) -> &[u8] {
         self.0.answer.as_ref().map_or(&[], |answer| &answer.body)
     }

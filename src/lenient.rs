@@ -12,7 +12,7 @@ use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 
-/// A text or a number, each as its text: `errorCode` is `"808"` or `808`.
+/// A text, a number or a boolean, each as its text: `errorCode` is `"808"` or `808`.
 pub(crate) struct Scalar(pub(crate) String);
 
 impl<'de> Deserialize<'de> for Scalar {
@@ -23,7 +23,7 @@ impl<'de> Deserialize<'de> for Scalar {
             type Value = Scalar;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text or a number")
+                f.write_str("a text, a number or a boolean")
             }
 
             fn visit_str<E>(self, value: &str) -> Result<Scalar, E> {

@@ -1,4 +1,4 @@
-// Before those at the end of the README, and so in their place.
+// Rustdoc takes the first definition of a link: these replace the addresses at the end of the README.
 //! [`Credential`]: crate::Credential
 //! [`Wait`]: crate::Wait
 #![cfg_attr(feature = "blocking", doc = "[`blocking`]: crate::blocking\n\n")]
@@ -18,6 +18,7 @@ mod device_error;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 mod error;
+mod fault;
 mod fleet;
 mod foreign;
 mod generated;

@@ -1,6 +1,7 @@
-//! When to send again: the policy, the wait that the service asks for, and one pure function that
-//! makes the next delay of both. The loop in `client.rs` only sleeps it.
+//! When to send again: the policy, the wait that a server asks for, and one pure function that makes
+//! the next delay of both. The loop in `client.rs` only sleeps it.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
@@ -9,6 +10,7 @@ use http::header::RETRY_AFTER;
 use tokio::time::Instant;
 
 use crate::context::header_text;
+use crate::error::Error;
 
 /// Nobody waits longer, and no token lives longer; and far beyond, the arithmetic of time overflows.
 pub(crate) const A_DAY: Duration = Duration::from_secs(86_400);
@@ -140,6 +142,31 @@ fn spread(wait: Duration, jitter: f64, time_left: Duration) -> Duration {
 /// What is added by chance takes half of the time left at most, so that it alone fails no call.
 fn lengthened(delay: Duration, by: Duration, time_left: Duration) -> Duration {
     delay.saturating_add(by.min(time_left.saturating_sub(delay) / 2))
+}
+
+/// A single answer with a wrong date must not silence a client for good.
+const LONGEST_THROTTLE: Duration = Duration::from_secs(3600);
+
+/// An answer that asked to be left alone, until its wait is over.
+#[derive(Default)]
+pub(crate) struct Throttle(Option<(Instant, Arc<Error>)>);
+
+impl Throttle {
+    /// Remembers this error for as long as it asks to wait, unless a longer wait is known.
+    pub(crate) fn note(&mut self, error: &Error) {
+        let Some(wait) = error.retry_after().filter(|wait| !wait.is_zero()) else { return };
+        let until = Instant::now() + wait.min(LONGEST_THROTTLE);
+        if self.0.as_ref().is_none_or(|(known, _)| *known < until) {
+            self.0 = Some((until, Arc::new(error.clone())));
+        }
+    }
+
+    /// The error, and what is left of its wait.
+    pub(crate) fn holds(&mut self) -> Option<(Duration, Arc<Error>)> {
+        let now = Instant::now();
+        self.0.take_if(|(until, _)| *until <= now);
+        self.0.as_ref().map(|(until, error)| (*until - now, Arc::clone(error)))
+    }
 }
 
 /// When a call has to have ended.

@@ -71,7 +71,7 @@ impl Wait {
 
     /// How long to wait in all: default one hour. The upload is asked for a last time shortly before that
     /// is over, to leave the request its time: 10 seconds, or a tenth if that is less. The wait ends with
-    /// the answer. If it is nothing, the upload is asked for once.
+    /// the answer. With `Duration::ZERO` the upload is asked for once, at once.
     ///
     /// ```
     /// let a_day = partner_center_devices::Wait::default().at_most(std::time::Duration::from_secs(86_400));
@@ -123,7 +123,7 @@ impl BatchUploadStatus {
     ///
     /// [`NotFinished`](crate::ErrorKind::NotFinished) at the [limit](Wait::at_most), or at once if the
     /// service asks to wait for longer than is left of it; and those of [`get`](Self::get).
-    /// Errors that may pass do not end the wait before its limit, once anybody has answered. The error
+    /// Transient errors do not end the wait before its limit, once the service has answered. The error
     /// has the [last answer](Error::last_answer), if there was one.
     pub async fn wait(&self, wait: Wait) -> Result<Response<BatchUploadDetails>, Error> {
         let last = self.watch(wait).try_fold(None, async |_, answer| Ok(Some(answer))).await?;

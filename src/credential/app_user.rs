@@ -61,14 +61,14 @@ pub struct AppUserCredential {
 
 struct User {
     application: Application,
-    refresh_token: Mutex<Current>,
-    keep: Option<Box<Keep>>,
+    current: Mutex<Current>,
 }
 
 struct Current {
-    token: SecretString,
+    refresh_token: SecretString,
     /// It came with a sign-in, and has not been handed over yet.
     is_new: bool,
+    keep: Option<Arc<Keep>>,
 }
 
 impl AppUserCredential {
@@ -106,12 +106,8 @@ impl AppUserCredential {
         if refresh_token.expose_secret().is_empty() {
             return Err(Error::config("the refresh token is empty"));
         }
-        let user = User {
-            application,
-            refresh_token: Mutex::new(Current { token: refresh_token, is_new: false }),
-            keep: None,
-        };
-        Ok(Self { issuer: Arc::new(user), cache: TokenCache::default() })
+        let current = Mutex::new(Current { refresh_token, is_new: false, keep: None });
+        Ok(Self { issuer: Arc::new(User { application, current }), cache: TokenCache::default() })
     }
 
     /// Registers what keeps new refresh tokens. It has each before the access token that came with
@@ -120,16 +116,14 @@ impl AppUserCredential {
     /// Its future is driven by the calls that wait for a token: when all of them are dropped, it rests
     /// until the next call. What must be kept at once is best kept before its first `await`.
     #[must_use]
-    pub fn on_refresh_token<F, Fut, E>(mut self, keep: F) -> Self
+    pub fn on_refresh_token<F, Fut, E>(self, keep: F) -> Self
     where
         F: Fn(RefreshToken) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<Box<dyn StdError + Send + Sync>>,
     {
-        // Nobody else has the user before the credential is used.
-        if let Some(user) = Arc::get_mut(&mut self.issuer) {
-            user.keep = Some(Box::new(move |token| keep(token).map(|kept| kept.map_err(Into::into)).boxed()));
-        }
+        let keep = move |token| keep(token).map(|kept| kept.map_err(Into::into)).boxed();
+        self.issuer.current().keep = Some(Arc::new(keep));
         self
     }
 }
@@ -138,10 +132,11 @@ kept_in_a_cache!(AppUserCredential);
 
 impl User {
     async fn issue(self: Arc<Self>, request: TokenRequest) -> Outcome {
-        let refresh_token = self.current().token.clone();
+        let refresh_token = self.current().refresh_token.clone();
         let (issued, next) = self.application.sign_in(&request, Some(&refresh_token)).await?;
-        if let Some(token) = next {
-            *self.current() = Current { token, is_new: true };
+        if let Some(next) = next {
+            let mut current = self.current();
+            (current.refresh_token, current.is_new) = (next, true);
         }
         self.hand_over().await?;
         issued
@@ -149,9 +144,8 @@ impl User {
 
     /// Hands over the refresh token, also if that failed before.
     async fn hand_over(&self) -> Result<(), Error> {
-        let Some(keep) = &self.keep else { return Ok(()) };
-        let token = match &*self.current() {
-            current if current.is_new => current.token.clone(),
+        let (keep, token) = match &*self.current() {
+            Current { keep: Some(keep), is_new: true, refresh_token } => (Arc::clone(keep), refresh_token.clone()),
             _ => return Ok(()),
         };
         keep(RefreshToken(token)).await.map_err(|error| Error::sign_in_unkept().caused_by(error))?;
@@ -160,7 +154,7 @@ impl User {
     }
 
     fn current(&self) -> MutexGuard<'_, Current> {
-        self.refresh_token.lock().unwrap_or_else(PoisonError::into_inner)
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -17,8 +17,7 @@ use tokio::sync::watch;
 use crate::cloud::Cloud;
 use crate::credential::{AccessToken, TokenRequest};
 use crate::error::Error;
-use crate::fleet::Throttle;
-use crate::retry::A_DAY;
+use crate::retry::{A_DAY, Throttle};
 
 /// How early a token is replaced, unless the caller says otherwise.
 const REFRESH_BEFORE: Duration = Duration::from_secs(300);
@@ -41,7 +40,7 @@ pub(crate) struct Issued {
 pub(crate) type Outcome = Result<Issued, Error>;
 type Issuing = Shared<BoxFuture<'static, Outcome>>;
 /// Those who drive a request, together: it closes when the last of them has left.
-type Crew = watch::Sender<Option<Outcome>>;
+type Drivers = watch::Sender<Option<Outcome>>;
 
 pub(crate) struct TokenCache {
     state: Mutex<State>,
@@ -109,11 +108,11 @@ struct Flight {
     was_left: bool,
     /// Whose timers and sockets it needs: only there it can be driven.
     runtime: Option<runtime::Id>,
-    crew: Weak<Crew>,
+    drivers: Weak<Drivers>,
 }
 
-/// A place in a flight.
-struct Seat {
+/// A call that waits for a flight.
+struct Waiter {
     issuing: Issuing,
     since: Instant,
     was_left: bool,
@@ -121,21 +120,21 @@ struct Seat {
 }
 
 enum Role {
-    Drives(Arc<Crew>),
+    Drives(Arc<Drivers>),
     /// From another runtime.
     Watches(watch::Receiver<Option<Outcome>>),
 }
 
-impl Seat {
+impl Waiter {
     /// What the request comes to; none if those who drove it have left.
     async fn ends(&mut self) -> Option<Outcome> {
         match &mut self.role {
-            Role::Drives(crew) => {
+            Role::Drives(drivers) => {
                 let outcome = self.issuing.clone().await;
-                crew.send_replace(Some(outcome.clone()));
+                drivers.send_replace(Some(outcome.clone()));
                 Some(outcome)
             }
-            Role::Watches(crew) => crew.wait_for(Option::is_some).await.ok()?.clone(),
+            Role::Watches(drivers) => drivers.wait_for(Option::is_some).await.ok()?.clone(),
         }
     }
 }
@@ -153,7 +152,7 @@ impl TokenCache {
         F: Future<Output = Outcome> + Send + 'static,
     {
         loop {
-            let (mut seat, good) = {
+            let (mut waiter, good) = {
                 let mut state = self.state();
                 if *state.cloud.get_or_insert_with(|| request.cloud.clone()) != request.cloud {
                     return Err(Error::config("the credential is in use for another cloud: make one for each"));
@@ -166,22 +165,22 @@ impl TokenCache {
                 if let Some((wait, error)) = state.throttle.holds() {
                     return good.map(|kept| kept.token).ok_or_else(|| Error::clone(&error).retrying_after(wait));
                 }
-                (state.board(now, &issue), good)
+                (state.join(now, &issue), good)
             };
             let patience = match good {
                 Some(_) => PATIENCE.min(request.time_left / 2),
                 None => LONGEST_FLIGHT,
             };
-            let outcome = tokio::time::timeout(patience, seat.ends()).await;
+            let outcome = tokio::time::timeout(patience, waiter.ends()).await;
             // It may have expired in the meantime.
             let good = good.filter(|kept| (self.clock)() < kept.expires);
             let outcome = match outcome {
                 // It failed some time ago, and may do better now.
-                Ok(Some(Err(_))) if seat.was_left => {
-                    self.state().take_flight(&seat);
+                Ok(Some(Err(_))) if waiter.was_left => {
+                    self.state().remove(&waiter);
                     continue;
                 }
-                Ok(Some(outcome)) => self.landed(&seat, outcome),
+                Ok(Some(outcome)) => self.settle(&waiter, outcome),
                 Err(_) if good.is_some() => Err(Error::sign_in_out_of_time()),
                 Ok(None) | Err(_) => continue,
             };
@@ -203,14 +202,14 @@ impl TokenCache {
     }
 
     /// Keeps what a request came to, which the first of its waiters does.
-    fn landed(&self, seat: &Seat, outcome: Outcome) -> Result<AccessToken, Error> {
+    fn settle(&self, waiter: &Waiter, outcome: Outcome) -> Result<AccessToken, Error> {
         let mut state = self.state();
-        let first = state.take_flight(seat);
+        let first = state.remove(waiter);
         match outcome {
             Ok(Issued { token, lifetime }) => {
                 if first {
                     let lifetime = lifetime.unwrap_or(LIFETIME_IF_UNKNOWN).min(A_DAY);
-                    let expires = seat.since + lifetime;
+                    let expires = waiter.since + lifetime;
                     // A token that lives shorter than that would be asked for by every call.
                     let refresh_from = expires - self.refresh_before.min(lifetime / 2);
                     state.kept = Some(Kept { token: token.clone(), expires, refresh_from });
@@ -240,13 +239,13 @@ impl TokenCache {
 }
 
 impl State {
-    /// A place in the request that is in flight, or in a new one.
-    fn board<F>(&mut self, now: Instant, issue: impl Fn() -> F) -> Seat
+    /// Joins the request that is in flight, or a new one.
+    fn join<F>(&mut self, now: Instant, issue: impl Fn() -> F) -> Waiter
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
         let runtime = Handle::try_current().ok().map(|handle| handle.id());
-        let is_left = |flight: &Flight| flight.crew.strong_count() == 0;
+        let is_left = |flight: &Flight| flight.drivers.strong_count() == 0;
         // Nobody can go on with what was left in another runtime, or stands still there.
         self.flight.take_if(|flight| {
             flight.runtime != runtime && (is_left(flight) || flight.began.elapsed() >= LONGEST_FLIGHT)
@@ -257,22 +256,22 @@ impl State {
         let flight = self.flight.get_or_insert_with(|| {
             let issuing = in_bounds(issue()).boxed().shared();
             let began = tokio::time::Instant::now();
-            Flight { issuing, since: now, began, was_left: false, runtime, crew: Weak::new() }
+            Flight { issuing, since: now, began, was_left: false, runtime, drivers: Weak::new() }
         });
-        let role = match flight.crew.upgrade() {
-            Some(crew) if flight.runtime != runtime => Role::Watches(crew.subscribe()),
-            crew => {
-                let crew = crew.unwrap_or_default();
-                flight.crew = Arc::downgrade(&crew);
-                Role::Drives(crew)
+        let role = match flight.drivers.upgrade() {
+            Some(drivers) if flight.runtime != runtime => Role::Watches(drivers.subscribe()),
+            drivers => {
+                let drivers = drivers.unwrap_or_default();
+                flight.drivers = Arc::downgrade(&drivers);
+                Role::Drives(drivers)
             }
         };
-        Seat { issuing: flight.issuing.clone(), since: flight.since, was_left: flight.was_left, role }
+        Waiter { issuing: flight.issuing.clone(), since: flight.since, was_left: flight.was_left, role }
     }
 
-    /// Takes the flight of this seat away, if nobody has done so before.
-    fn take_flight(&mut self, seat: &Seat) -> bool {
-        self.flight.take_if(|flight| flight.issuing.ptr_eq(&seat.issuing)).is_some()
+    /// Takes the flight of this waiter away, if nobody has done so before.
+    fn remove(&mut self, waiter: &Waiter) -> bool {
+        self.flight.take_if(|flight| flight.issuing.ptr_eq(&waiter.issuing)).is_some()
     }
 }
 

@@ -20,7 +20,8 @@ use crate::lenient;
 use crate::retry::A_DAY;
 use crate::wire;
 
-/// How long one request for a token may take; how many there are is for the call to say.
+/// How long the head of an answer may take, and then its body; how many requests there are is for the
+/// call to say.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Tokens have a few kilobytes.
 const BODY_LIMIT: usize = 1 << 20;

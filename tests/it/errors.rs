@@ -121,7 +121,8 @@ async fn a_fault_that_is_broken_keeps_what_came_before() {
 async fn the_faults_of_other_gateways_are_read_too() {
     for (body, code, description) in [
         (r#"{"error":{"code":"InvalidTenant","message":"No such tenant."}}"#, Some("InvalidTenant"), "No such tenant."),
-        (r#"{"error":"invalid_token","message":"It has expired."}"#, None, "It has expired."),
+        (r#"{"Error":{"Code":"InvalidTenant","Message":"No such tenant."}}"#, Some("InvalidTenant"), "No such tenant."),
+        (r#"{"error":"invalid_token","message":"It has expired."}"#, Some("invalid_token"), "It has expired."),
         (
             r#"{"code":"1","description":"","message":"The word of the gateway."}"#,
             Some("1"),

@@ -1,0 +1,113 @@
+//! What the body of an error says, of whichever sender it is: the service, a gateway in front of it, the
+//! authority that signs in.
+
+use std::fmt;
+
+use serde::Deserializer;
+use serde::de::{MapAccess, Visitor};
+use serde_json::{Map, Value};
+
+/// What an error body says, whichever of its shapes it has; nothing where it has none.
+#[derive(Clone, Default)]
+pub(crate) struct Fault {
+    pub(crate) code: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) data: Option<Value>,
+    pub(crate) source: Option<String>,
+    pub(crate) error_codes: Vec<u64>,
+    pub(crate) trace_id: Option<String>,
+    pub(crate) correlation_id: Option<String>,
+}
+
+/// No fault is larger: its text has 1024 characters at most.
+const LARGEST_FAULT: usize = 1 << 20;
+
+impl Fault {
+    /// Reads each member by itself: one of an unexpected type does not lose the others.
+    pub(crate) fn read(body: &[u8]) -> Self {
+        let mut members = members(body);
+        // Azure has all of it in a member `error`, OAuth its code.
+        match members.remove("error") {
+            Some(Value::Object(error)) => members.extend(error.into_iter().map(in_lower_case)),
+            Some(code) => _ = members.entry("code").or_insert(code),
+            None => {}
+        }
+        let mut text = |name| member_text(members.remove(name));
+        Self {
+            code: text("code"),
+            // `message` is the gateway's word for it, in the answer to a throttled call; the last two
+            // are those of RFC 9457.
+            description: ["description", "message", "detail", "title"].into_iter().find_map(&mut text),
+            source: text("source"),
+            data: members.remove("data").filter(|data| !data.is_null()),
+            ..Self::default()
+        }
+    }
+
+    /// Reads what a sign-in was refused with: OAuth's members, and those that Microsoft adds.
+    pub(crate) fn read_sign_in(body: &[u8]) -> Self {
+        let mut members = members(body);
+        let codes = match members.remove("error_codes") {
+            Some(Value::Array(codes)) => codes,
+            code => Vec::from_iter(code),
+        };
+        let error_codes = codes.into_iter().filter_map(|code| member_text(Some(code))?.parse().ok()).collect();
+        let mut text =
+            |name| member_text(members.remove(name)).map(|text| if is_echo(&text) { "***".to_owned() } else { text });
+        Self {
+            code: text("error"),
+            description: text("error_description"),
+            trace_id: text("trace_id"),
+            correlation_id: text("correlation_id"),
+            error_codes,
+            ..Self::default()
+        }
+    }
+}
+
+/// The members of an object by their names in lower case, as far as they can be read: what follows a
+/// broken one, or an end that is missing, does not lose those before it.
+fn members(body: &[u8]) -> Map<String, Value> {
+    struct Members<'a>(&'a mut Map<String, Value>);
+
+    impl<'de> Visitor<'de> for Members<'_> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+            while let Some((name, value)) = members.next_entry::<String, Value>()? {
+                let (name, value) = in_lower_case((name, value));
+                self.0.entry(name).or_insert(value);
+            }
+            Ok(())
+        }
+    }
+
+    let mut members = Map::new();
+    if body.len() <= LARGEST_FAULT {
+        // A byte of another encoding in one text does not lose the others.
+        let text = String::from_utf8_lossy(body);
+        let _ = serde_json::Deserializer::from_str(&text).deserialize_map(Members(&mut members));
+    }
+    members
+}
+
+fn in_lower_case((name, value): (String, Value)) -> (String, Value) {
+    (name.to_ascii_lowercase(), value)
+}
+
+/// An echo of the form that asks for a token, in which a secret may stand in any encoding.
+pub(crate) fn is_echo(text: &str) -> bool {
+    ["client_secret=", "refresh_token="].iter().any(|name| text.contains(name))
+}
+
+fn member_text(member: Option<Value>) -> Option<String> {
+    match member? {
+        Value::String(text) => Some(text).filter(|text| !text.trim().is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
