@@ -98,3 +98,26 @@ impl Fleet {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner).holds()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_come_back_from_a_throttle_one_after_the_other() {
+        let fleet = Fleet::new(0.2, 10, None).unwrap();
+        fleet.throttle.lock().unwrap().note(&Error::credential("busy").retrying_after(Duration::from_secs(100)));
+        let (policy, deadline) = (RetryPolicy::default(), Deadline::after(Duration::from_secs(180)));
+        let began = tokio::time::Instant::now();
+        let calls = (0..50).map(async |_| {
+            fleet.admit(&mut None, &policy, &deadline).await.unwrap();
+            began.elapsed().as_millis()
+        });
+        let mut waits = futures_util::future::join_all(calls).await;
+        waits.sort_unstable();
+        waits.dedup();
+        assert!(waits[0] >= 100_000 && waits[waits.len() - 1] <= 110_001, "{waits:?}");
+        assert!(waits.len() > 25, "{waits:?}");
+    }
+}

@@ -106,24 +106,25 @@ async fn errors_of_one_kind_are_counted_together_however_they_are_written() {
 #[test]
 fn every_documented_code_has_its_name_a_meaning_and_a_remedy() {
     let table = [
-        (640, "StorageError"),
-        (801, "InvalidZtdRequestBody"),
-        (802, "InvalidZtdHardwareHash"),
-        (803, "MissingZtdSerialNumberAndProductKey"),
-        (806, "ZtdDeviceAlreadyAssigned"),
-        (807, "ZtdDeviceIsNotRegistered"),
-        (808, "ZtdDeviceAssignedToOtherTenant"),
-        (809, "ZtdProfileIsNotRegistered"),
-        (810, "ZtdProfileAssignedToOtherTenant"),
-        (811, "ZtdDeviceRegisteredByOtherTenant"),
-        (812, "ZtdDeviceNotFound"),
-        (813, "ZtdDeviceIsNotUnique"),
-        (814, "ZtdDeviceAlreadyAadRegistered"),
+        (640, "StorageError", "failure of the service", "later"),
+        (801, "InvalidZtdRequestBody", "malformed", "form"),
+        (802, "InvalidZtdHardwareHash", "hash is invalid", "collect the hash"),
+        (803, "MissingZtdSerialNumberAndProductKey", "missing", "hardware hash"),
+        (806, "ZtdDeviceAlreadyAssigned", "already registered to this tenant", "nothing"),
+        (807, "ZtdDeviceIsNotRegistered", "is not registered", "register the device"),
+        (808, "ZtdDeviceAssignedToOtherTenant", "device is registered to another tenant", "deregistered"),
+        (809, "ZtdProfileIsNotRegistered", "profile is not registered", "create the profile"),
+        (810, "ZtdProfileAssignedToOtherTenant", "profile belongs to another tenant", "profile of the customer"),
+        (811, "ZtdDeviceRegisteredByOtherTenant", "by a user of another tenant", "delete"),
+        (812, "ZtdDeviceNotFound", "match no hardware hash", "check"),
+        (813, "ZtdDeviceIsNotUnique", "does not identify one device", "full hardware hash"),
+        (814, "ZtdDeviceAlreadyAadRegistered", "object in the directory", "in use"),
     ];
-    for (code, name) in table {
+    for (code, name, meaning, remedy) in table {
         let error = DeviceError::new(code.to_string(), "");
         assert_eq!(error.name(), name);
-        assert!(error.meaning().is_some() && error.remedy().is_some(), "{code}");
+        assert!(error.meaning().is_some_and(|text| text.contains(meaning)), "{error}");
+        assert!(error.remedy().is_some_and(|text| text.contains(remedy)), "{error}");
         assert_eq!(error.is_retryable(), code == 640, "{code}");
         assert_eq!(error.is_harmless(), code == 806, "{code}");
         assert!(error.to_string().starts_with(&format!("{code} {name}: ")), "{error}");

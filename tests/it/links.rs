@@ -138,6 +138,21 @@ async fn a_link_is_sent_as_a_documented_request_below_the_base_path() {
 }
 
 #[tokio::test]
+async fn a_path_that_only_begins_like_that_of_the_gateway_is_below_it() {
+    for (uri, path) in [
+        ("/gate/waymore/a", "/gate/way/v1/gate/waymore/a"),
+        ("/gate/way/a", "/gate/way/v1/a"),
+        ("/Gate/Way/V1/a", "/gate/way/V1/a"),
+        ("/gate/way", "/gate/way/v1/gate/way"),
+    ] {
+        let server = Server::with_body("{}").await;
+        let partner = server.builder().base_url(format!("{}/gate/way", server.base_url)).build().unwrap();
+        partner.follow::<Value>(&link(uri)).await.unwrap();
+        assert!(server.requests()[0].starts_with(&format!("GET {path} HTTP/1.1")), "{}", server.requests()[0]);
+    }
+}
+
+#[tokio::test]
 async fn a_link_to_elsewhere_is_refused_before_any_token_leaves() {
     let elsewhere = Server::new([]).await;
     let server = Server::new([]).await;

@@ -17,4 +17,5 @@ mod server;
 mod sign_in;
 mod specification;
 mod stand_in;
+mod virtual_time;
 mod waiting;

@@ -1,5 +1,7 @@
 //! What goes out: a call is exactly the documented request.
 
+use std::time::Duration;
+
 use partner_center_devices::RequestContext;
 use uuid::Uuid;
 
@@ -103,11 +105,17 @@ async fn a_context_sets_ids_and_locale_for_its_handle_only() {
 #[tokio::test]
 async fn a_context_leaves_what_it_does_not_set() {
     let server = answering_twice().await;
-    let id = Uuid::new_v4();
-    let traced = server.partner().with(RequestContext::new().correlation_id(id).locale("de-DE").unwrap());
+    let (id, correlation_id) = (Uuid::new_v4(), Uuid::new_v4());
+    let context = RequestContext::new().request_id(id).correlation_id(correlation_id);
+    let traced = server.partner().with(context.locale("de-DE").unwrap());
     upload(&traced.with(RequestContext::new().locale("fr-FR").unwrap())).get().await.unwrap();
-    assert_eq!(server.sent(0, "MS-CorrelationId"), Some(id.to_string()));
+    assert_eq!(server.sent(0, "MS-RequestId"), Some(id.to_string()));
+    assert_eq!(server.sent(0, "MS-CorrelationId"), Some(correlation_id.to_string()));
     assert_eq!(server.sent(0, "X-Locale").as_deref(), Some("fr-FR"));
+    upload(&traced.with(RequestContext::new())).get().await.unwrap();
+    assert_eq!(server.sent(1, "X-Locale").as_deref(), Some("de-DE"));
+    let out_of_time = traced.with(RequestContext::new().call_timeout(Duration::ZERO)).with(RequestContext::new());
+    assert!(upload(&out_of_time).get().await.unwrap_err().is_timeout());
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use partner_center_devices::{
 use serde_json::{Value, json};
 
 use crate::server::{Reply, Server, answer, upload};
+use crate::virtual_time::Names;
 
 const TENANT: &str = "contoso.onmicrosoft.com";
 const CLIENT: &str = "8f5a1f6e-0a0b-4c58-9d34-0f9f5a3c2b77";
@@ -715,6 +716,17 @@ async fn a_redirect_of_the_authority_is_not_followed() {
 
 // Mistakes, found before any I/O.
 
+#[tokio::test]
+async fn an_authority_on_loopback_is_asked_without_the_proxy() {
+    let (authority, proxy) = (Server::new([token("one")]).await, Server::new([]).await);
+    let cloud = Cloud::custom("https://api.example.com", &authority.base_url).unwrap();
+    let http = reqwest::Client::builder().dns_resolver(Arc::new(Names::Unknown));
+    let http = http.proxy(reqwest::Proxy::all(&proxy.base_url).unwrap());
+    let partner = at(cloud, app_only()).retry_policy(RetryPolicy::none()).http_client(http).build().unwrap();
+    assert_eq!(upload(&partner).get().await.unwrap_err().kind(), ErrorKind::Transport);
+    assert_eq!((authority.requests().len(), proxy.requests().len()), (1, 0), "it would see the secret");
+}
+
 #[test]
 fn tenants_and_client_ids_that_could_change_the_path_are_refused() {
     for wrong in ["", "  ", ".", "..", "a/b", "../common", "a b", "a?b", "a#b", "a%2fb", "contosö", "a\r\nb", "a\\b"] {
@@ -939,6 +951,41 @@ mod azure {
             upload.get().await.unwrap();
             assert_eq!(fake.asked.lock().unwrap().len(), asked, "second {second}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_answer_behind_an_error_of_the_azure_sdk_says_whether_and_when_to_try_again() {
+        for (status, retry_after, asked) in [(503, "0", 4), (429, "500", 1), (408, "", 4), (400, "0", 1)] {
+            let mut headers = azure_core::http::headers::Headers::new();
+            headers.insert("retry-after", retry_after);
+            let status = azure_core::http::StatusCode::from(status);
+            let answer = azure_core::http::RawResponse::from_bytes(status, headers, "secret-of-azure");
+            let kind = AzureErrorKind::HttpResponse { status, error_code: None, raw_response: Some(Box::new(answer)) };
+            let fake = Arc::new(Fake::default());
+            *fake.failures.lock().unwrap() = vec![kind; 9];
+            let server = Server::new([]).await;
+            let partner = at(cloud(&server), AzureCredential::new(fake.clone())).build().unwrap();
+            let error = upload(&partner).get().await.unwrap_err();
+            assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credential, u16::from(status) != 400));
+            assert_eq!(fake.asked.lock().unwrap().len(), asked, "{status}");
+            assert_eq!(
+                error.retry_after().is_some_and(|wait| wait.as_secs() == 500),
+                asked == 1 && error.is_retryable()
+            );
+            assert!(!crate::secrets::everything_about(&error).contains("secret-of-azure"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_of_the_azure_sdk_is_shown_nowhere() {
+        let echo = "you sent azure-token-1";
+        let server = Server::new([Reply::Send(answer("403 Forbidden", &[("X-Echo", echo)], echo))]).await;
+        let log = crate::secrets::log();
+        let partner = at(cloud(&server), AzureCredential::new(Arc::new(Fake::default()))).build().unwrap();
+        let error = upload(&partner).get().await.unwrap_err();
+        let shown = format!("{partner:?} {} {}", crate::secrets::everything_about(&error), log.text());
+        let told: Vec<_> = shown.lines().filter(|line| line.contains("azure-token")).collect();
+        assert!(told.is_empty() && shown.contains("403"), "{:.999}", told[0]);
     }
 
     #[tokio::test]

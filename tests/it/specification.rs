@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
+use partner_center_devices::Cloud;
 use serde_json::{Value, json};
 
 use crate::server::documented;
@@ -103,10 +104,13 @@ fn it_describes_exactly_the_two_operations_and_their_errors() {
             assert!(!operation[member].is_null(), "{path} has no {member}");
         }
         let responses = operation["responses"].as_object().unwrap();
-        for status in ["400", "401", "403", "404", "429", "500", "503"] {
-            let response = resolve(&document, &responses[status]);
+        let statuses: Vec<_> = responses.keys().map(String::as_str).collect();
+        let documented = [200, 400, 401, 403, 404, 405, 406, 408, 409, 412, 429, 500, 501, 502, 503, 504];
+        assert_eq!(statuses, documented.map(|status| status.to_string()));
+        for status in &statuses[1..] {
+            let response = resolve(&document, &responses[*status]);
             assert_eq!(response["content"]["application/json"]["schema"]["$ref"], "#/components/schemas/ApiFault");
-            let throttling = ["429", "503"].contains(&status);
+            let throttling = ["429", "503"].contains(status);
             assert_eq!(response["headers"]["Retry-After"].is_object(), throttling, "{status}");
         }
         for header in ["MS-RequestId", "MS-CorrelationId", "MS-CV", "MS-ServerId"] {
@@ -115,6 +119,30 @@ fn it_describes_exactly_the_two_operations_and_their_errors() {
     }
     operations.sort_unstable();
     assert_eq!(operations, ["getBatchUploadStatus", "getDeviceBatches"]);
+
+    assert_eq!(document["security"], json!([{ "bearer": [] }]));
+    assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
+    let servers: Vec<_> = document["servers"].as_array().unwrap().iter().map(|server| &server["url"]).collect();
+    assert_eq!(servers, [Cloud::GLOBAL.base_url(), Cloud::CHINA.base_url()]);
+    assert_eq!(document["components"]["parameters"]["XLocale"]["schema"]["default"], "en-US");
+}
+
+#[test]
+fn every_member_of_an_answer_may_be_missing_or_null() {
+    let document = document();
+    let mut schemas = document.clone();
+    as_json_schema(&mut schemas);
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        let Some(members) = schema["properties"].as_object() else { continue };
+        let null: Value = members.keys().map(|member| (member.clone(), Value::Null)).collect();
+        let mut root = schemas.clone();
+        root["allOf"] = json!([{ "$ref": format!("#/components/schemas/{name}") }]);
+        let validator = jsonschema::draft4::new(&root).unwrap();
+        for value in [&null, &json!({}), &json!({ "a member of tomorrow": 1 })] {
+            let errors: Vec<_> = validator.iter_errors(value).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{name}: {errors:?}");
+        }
+    }
 }
 
 #[test]

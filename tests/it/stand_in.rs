@@ -32,7 +32,7 @@ async fn it_serves_the_specifications_examples_from_the_start() {
 }
 
 #[tokio::test]
-async fn its_examples_are_on_the_wire_as_the_documents_print_them() {
+async fn its_examples_say_what_the_documents_print() {
     let emulator = Emulator::start().await.unwrap();
     let customer = format!("/v1/customers/{}", emulator.example_customer());
     for (path, fixture) in [
