@@ -62,7 +62,8 @@ pub type TokenFuture<'a> = Pin<Box<dyn Future<Output = Result<AccessToken, Error
 /// # }
 /// ```
 pub trait Credential: Send + Sync {
-    /// A token that is good now. Asked before every attempt of a call: keep what can be kept.
+    /// A token that is good now. Asked before every attempt of a call, and again when the attempt had to
+    /// wait for its place or for a throttle to end: keep what can be kept.
     ///
     /// # Errors
     ///

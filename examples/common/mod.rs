@@ -30,7 +30,7 @@ Environment:
                                 client has no secret. The token that replaces it is not kept
   NO_COLOR                      If it is set, there are no colours
 
-Without any of them (and without --base-url) the stand-in service is started on loopback and asked.";
+Without any of them, --base-url, --cloud and --authority, the stand-in service is started on loopback and asked.";
 
 #[derive(clap::Args)]
 pub struct ServiceArgs {

@@ -7,6 +7,7 @@ mod blocking;
 mod config;
 mod devices;
 mod errors;
+mod examples;
 mod faults;
 mod links;
 mod properties;
