@@ -1,6 +1,6 @@
-//! A bounded soak: 20,000 calls, 64 at a time with 56 requests in flight, against a loopback server that fails one request in
-//! ten. Every call must end with its own answer. `cargo bench --bench soak`, on Linux: sockets and memory
-//! are read from `/proc`.
+//! A bounded soak: 20,000 calls, 64 at a time with 56 requests in flight, against a loopback server that
+//! fails one request in ten. Every call must end with its own answer. `cargo bench --bench soak`, on
+//! Linux: sockets and memory are read from `/proc`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 use std::sync::Arc;

@@ -144,4 +144,16 @@ mod tests {
         assert_eq!(redacted_text("test the test", &["test"]), "test the test", "too short to be one");
         assert_eq!(redacted_text("%%%\\u00\\u%2", &["%secret", "\\secret"]), "%%%\\u00\\u%2");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic_and_none_keeps_the_secret(
+            parts in proptest::collection::vec("[%&\\\\25amp;u0#x]{0,6}|se+c?ret|[a-z]{0,3}", 0..20),
+            secret in "secret|%25se[%&\\\\]{0,3}cret|[&%25a-c]{6,9}",
+        ) {
+            let text = parts.concat() + &secret + &parts.concat();
+            let shown = redacted_text(&text, &[&secret]);
+            proptest::prop_assert!(!shown.contains(&secret), "{}", shown);
+        }
+    }
 }
