@@ -190,25 +190,23 @@ fn decoded(bytes: &[u8]) -> String {
 }
 
 fn read(text: &str) -> Result<Vec<Id>> {
-    let separators = [',', ';', ' ', '\t'];
-    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
-    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = text.trim_start_matches('\u{feff}').lines().map(|line| line.trim_matches(' '));
+    let lines = lines.filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
     let mut ids = Vec::new();
     for (number, line) in lines.enumerate() {
-        let words = line.split(separators).map(|word| word.trim_matches('"'));
-        let mut words = words.filter(|word| !word.is_empty()).peekable();
-        if number == 0 && words.peek().is_some_and(|word| word.eq_ignore_ascii_case(HEADER[0])) {
-            match words.find(|word| !HEADER[..2].iter().any(|known| known.eq_ignore_ascii_case(word))) {
+        let mut words = line.split([',', ';', ' ', '\t']).map(|word| word.trim_matches('"'));
+        // Where the customer is missing, what follows is no customer.
+        let customer = words.next().unwrap_or_default();
+        let mut words = words.filter(|word| !word.is_empty());
+        if number == 0 && customer.eq_ignore_ascii_case(HEADER[0]) {
+            match words.find(|word| !word.eq_ignore_ascii_case(HEADER[1])) {
                 None => continue,
                 Some(word) => {
-                    return Err(
-                        format!("the input has a column {word}: only customer_id and tracking_id are read").into()
-                    );
+                    let read = HEADER[..2].join(" and ");
+                    return Err(format!("the input has a column {word}: only {read} are read").into());
                 }
             }
         }
-        // Where the customer is missing, what follows is no customer.
-        let customer = if line.starts_with(separators) { "" } else { words.next().unwrap_or(line) };
         ids.push(Id { customer: customer.to_owned(), tracking: None });
         ids.extend(words.map(|word| Id { customer: customer.to_owned(), tracking: Some(word.to_owned()) }));
     }

@@ -32,32 +32,71 @@ fn find(bytes: &[u8], secret: &[u8]) -> Option<Range<usize>> {
     loop {
         let may_begin = |byte: &u8| *byte == first || matches!(byte, b'%' | b'\\' | b'&');
         let start = after + bytes[after..].iter().position(may_begin)?;
-        let next = &bytes[start..];
-        let escaped = || secret.iter().try_fold(next, |next, byte| behind(*byte, next));
-        match next.strip_prefix(secret).or_else(escaped) {
+        match FORMS.iter().find_map(|form| behind(secret, &bytes[start..], *form)) {
             Some(rest) => return Some(start..bytes.len() - rest.len()),
             None => after = start + 1,
         }
     }
 }
 
-/// What is behind this byte, if it comes next in any form. The sign of an escape may be escaped once
-/// itself; as deep as it goes would be as deep as the server likes.
-fn behind(byte: u8, next: &[u8]) -> Option<&[u8]> {
-    let behind_escape = match next {
+/// So much of a secret is as bad as all of it; and comparing stays cheap, whatever a server sends.
+const TELLING: usize = 64;
+
+/// How a text has one byte: what is behind it, if it comes next.
+type Form = fn(u8, &[u8]) -> Option<&[u8]>;
+
+/// What is behind the secret, or behind as much of it as comes next.
+fn behind<'a>(secret: &[u8], mut next: &'a [u8], form: Form) -> Option<&'a [u8]> {
+    for (matched, byte) in secret.iter().enumerate() {
+        match form(*byte, next) {
+            Some(rest) => next = rest,
+            None if matched >= TELLING => break,
+            None => return None,
+        }
+    }
+    Some(next)
+}
+
+/// What is escaped twice may have parts that are not.
+const FORMS: [Form; 7] = [plain, in_url, in_url_twice, in_json, in_json_twice, in_html, in_html_twice];
+
+fn plain(byte: u8, next: &[u8]) -> Option<&[u8]> {
+    next.strip_prefix(&[byte])
+}
+
+fn in_url(byte: u8, next: &[u8]) -> Option<&[u8]> {
+    match next {
         [b'+', rest @ ..] if byte == b' ' => Some(rest),
-        [b'%', escape @ ..] => {
-            let twice = || behind_percent(byte, escape.strip_prefix(b"25")?);
-            behind_percent(byte, escape).or_else(twice)
-        }
-        [b'\\', b'\\', escape @ ..] | [b'\\', escape @ ..] => behind_backslash(byte, escape),
-        [b'&', escape @ ..] => {
-            let twice = escape.strip_prefix(b"amp;").and_then(|escape| behind_ampersand(byte, escape));
-            twice.or_else(|| behind_ampersand(byte, escape))
-        }
+        [b'%', escape @ ..] => behind_percent(byte, escape),
+        _ => plain(byte, next),
+    }
+}
+
+fn in_url_twice(byte: u8, next: &[u8]) -> Option<&[u8]> {
+    let twice = next.strip_prefix(b"%25").and_then(|escape| behind_percent(byte, escape));
+    twice.or_else(|| in_url(byte, next))
+}
+
+fn in_json(byte: u8, next: &[u8]) -> Option<&[u8]> {
+    next.strip_prefix(b"\\").map_or_else(|| plain(byte, next), |escape| behind_backslash(byte, escape))
+}
+
+fn in_json_twice(byte: u8, next: &[u8]) -> Option<&[u8]> {
+    let twice = match next {
+        [b'\\', b'\\', b'\\', escape @ ..] => plain(byte, escape),
+        [b'\\', b'\\', escape @ ..] => behind_backslash(byte, escape),
         _ => None,
     };
-    behind_escape.or_else(|| next.strip_prefix(&[byte]))
+    twice.or_else(|| in_json(byte, next))
+}
+
+fn in_html(byte: u8, next: &[u8]) -> Option<&[u8]> {
+    next.strip_prefix(b"&").map_or_else(|| plain(byte, next), |escape| behind_ampersand(byte, escape))
+}
+
+fn in_html_twice(byte: u8, next: &[u8]) -> Option<&[u8]> {
+    let twice = next.strip_prefix(b"&amp;").and_then(|escape| behind_ampersand(byte, escape));
+    twice.or_else(|| in_html(byte, next))
 }
 
 fn behind_percent(byte: u8, escape: &[u8]) -> Option<&[u8]> {
@@ -68,8 +107,7 @@ fn behind_percent(byte: u8, escape: &[u8]) -> Option<&[u8]> {
 fn behind_backslash(byte: u8, escape: &[u8]) -> Option<&[u8]> {
     match escape {
         [b'u', b'0', b'0', a, b, rest @ ..] if is_number(byte, &[*a, *b], 16) => Some(rest),
-        [b'\\', plain, rest @ ..] | [plain, rest @ ..] if *plain == byte => Some(rest),
-        _ => None,
+        _ => plain(byte, escape),
     }
 }
 
@@ -136,11 +174,16 @@ mod tests {
         for (secret, echo) in [
             ("a&b<c>d'e", "a&amp;b&lt;c&gt;d&#39;e"),
             ("a&b<c>d'e", "a&amp;amp;b<c>d&apos;e"),
-            ("a%b\\c&d", "a%25b\\\\c&amp;d"),
+            ("a%b\\c&d", "a%25b%5cc%26d"),
+            ("abcd%25ef<gh", "abcd%25ef&lt;gh"),
+            ("abcd&amp;ef/gh", "abcd&amp;ef\\/gh"),
+            (r"abcd\\ef/gh", r"abcd\\\\ef/gh"),
         ] {
             assert_eq!(redacted_text(echo, &[secret]), "***", "{echo}");
         }
         assert_eq!(redacted_text("a+b/c=d\"e f~", &[SECRET]), "a+b/c=d\"e f~", "a part of it");
+        let (long, most) = ("k".repeat(5000) + "!", "k".repeat(5000));
+        assert_eq!(redacted_text(&format!("<{most}>"), &[&long]), "<***>", "most of a long one");
         assert_eq!(redacted_text("test the test", &["test"]), "test the test", "too short to be one");
         assert_eq!(redacted_text("%%%\\u00\\u%2", &["%secret", "\\secret"]), "%%%\\u00\\u%2");
     }

@@ -117,14 +117,12 @@ pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserialize
     Ok(Object::deserialize(deserializer)?.0)
 }
 
-/// Reads a list of objects, or an object that stands for a list of one. Entries that are none are left
-/// out, and take no room: the bound on objects does not count them.
-pub(crate) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default + PartialEq>(
-    deserializer: D,
-) -> Result<Vec<T>, D::Error> {
+/// Reads a list of objects; empty, in any form, is an empty one. Entries that are none are left out, and
+/// take no room: the bound on objects does not count them.
+pub(crate) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     struct ObjectsVisitor<T>(PhantomData<T>);
 
-    impl<'de, T: Deserialize<'de> + Default + PartialEq> Visitor<'de> for ObjectsVisitor<T> {
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectsVisitor<T> {
         type Value = Vec<T>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,9 +137,11 @@ pub(crate) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default +
             if text.is_empty() { Ok(Vec::new()) } else { Err(E::invalid_type(Unexpected::Str(text), &self)) }
         }
 
-        fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Vec<T>, A::Error> {
-            let object = T::deserialize(MapAccessDeserializer::new(members))?;
-            Ok(Some(object).filter(|object| *object != T::default()).into_iter().collect())
+        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Vec<T>, A::Error> {
+            match members.next_key::<IgnoredAny>()? {
+                None => Ok(Vec::new()),
+                Some(_) => Err(de::Error::invalid_type(Unexpected::Map, &self)),
+            }
         }
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Vec<T>, A::Error> {
@@ -177,7 +177,11 @@ fn parse_time(text: &str) -> Result<Option<DateTime<Utc>>, ()> {
         return Ok(None);
     }
     // ISO 8601 also has offsets without colon, and people write a space for the T or before the offset.
-    let text = text.replace('T', " ").replacen(' ', "T", 1).replace(' ', "");
+    let text = match text.rsplit_once(' ') {
+        Some((time, offset)) if offset.starts_with(['+', '-', 'Z']) => time.to_owned() + offset,
+        _ => text.to_owned(),
+    };
+    let text = text.replacen(' ', "T", 1);
     let time = DateTime::parse_from_rfc3339(&text)
         .or_else(|_| DateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f%#z"))
         .map(|time| time.to_utc())

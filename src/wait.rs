@@ -239,7 +239,9 @@ impl Watch {
         }
         let is_first = self.deadline.is_none();
         let deadline = self.deadline.get_or_insert_with(|| Deadline::after(self.wait.at_most));
-        let latest = deadline.left().saturating_sub(LAST_REQUEST.min(self.wait.at_most / 10));
+        let left = deadline.left();
+        let latest = left.saturating_sub(LAST_REQUEST.min(self.wait.at_most / 10));
+        let mut at_least = Duration::ZERO;
         let mut pause = self.wait.first_after;
         if !is_first {
             let Some(interval) = self.delays.as_mut().and_then(Iterator::next) else {
@@ -249,15 +251,16 @@ impl Watch {
                 Some(failed) => failed.retry_after(),
                 None => self.last.as_ref().and_then(|answer| retry_after(answer.headers())),
             };
-            match asked_for {
-                Some(wait) if wait > latest => return Err(self.not_finished().asked_to_wait(wait)),
-                asked_for => pause = interval.max(asked_for.unwrap_or_default()),
+            at_least = asked_for.unwrap_or_default();
+            if at_least >= left.max(Duration::from_nanos(1)) {
+                return Err(self.not_finished().asked_to_wait(at_least));
             }
+            pause = interval.max(at_least);
         }
         if pause >= latest {
             self.delays = None;
         }
-        tokio::time::sleep(pause.min(latest)).await;
+        tokio::time::sleep(pause.min(latest).max(at_least)).await;
         let left = Some(deadline.left()).filter(|left| !left.is_zero()).unwrap_or(LAST_REQUEST);
         let partner = &mut self.upload.partner;
         let time = partner.context.call_timeout_or(partner.shared.call_timeout).min(left);

@@ -87,6 +87,8 @@ struct State {
     cloud: Option<Cloud>,
     kept: Option<Kept>,
     flight: Option<Flight>,
+    /// A failure of a flight that was left has been passed over since the last that was told.
+    has_forgiven: bool,
     /// The authority has asked to be left alone.
     throttle: Throttle,
 }
@@ -115,6 +117,7 @@ struct Flight {
 struct Waiter {
     issuing: Issuing,
     since: Instant,
+    began: tokio::time::Instant,
     was_left: bool,
     role: Role,
 }
@@ -151,6 +154,7 @@ impl TokenCache {
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
+        let patience_ends = tokio::time::Instant::now() + PATIENCE.min(request.time_left / 2);
         loop {
             let (mut waiter, good) = {
                 let mut state = self.state();
@@ -167,17 +171,17 @@ impl TokenCache {
                 }
                 (state.join(now, &issue), good)
             };
-            let patience = match good {
-                Some(_) => PATIENCE.min(request.time_left / 2),
-                None => LONGEST_FLIGHT,
+            let until = match good {
+                Some(_) => patience_ends,
+                None => tokio::time::Instant::now() + LONGEST_FLIGHT,
             };
-            let outcome = tokio::time::timeout(patience, waiter.ends()).await;
+            let outcome = tokio::time::timeout_at(until, waiter.ends()).await;
             // It may have expired in the meantime.
             let good = good.filter(|kept| (self.clock)() < kept.expires);
             let outcome = match outcome {
-                // It failed some time ago, and may do better now.
-                Ok(Some(Err(_))) if waiter.was_left => {
-                    self.state().remove(&waiter);
+                // It may have failed some time ago, and do better now.
+                Ok(Some(Err(error))) if waiter.was_left => {
+                    self.state().forgive(&waiter, &error);
                     continue;
                 }
                 Ok(Some(outcome)) => self.settle(&waiter, outcome),
@@ -205,6 +209,7 @@ impl TokenCache {
     fn settle(&self, waiter: &Waiter, outcome: Outcome) -> Result<AccessToken, Error> {
         let mut state = self.state();
         let first = state.remove(waiter);
+        state.has_forgiven &= !first;
         match outcome {
             Ok(Issued { token, lifetime }) => {
                 if first {
@@ -251,7 +256,7 @@ impl State {
             flight.runtime != runtime && (is_left(flight) || flight.began.elapsed() >= LONGEST_FLIGHT)
         });
         if let Some(flight) = &mut self.flight {
-            flight.was_left |= is_left(flight);
+            flight.was_left |= is_left(flight) && !self.has_forgiven;
         }
         let flight = self.flight.get_or_insert_with(|| {
             let issuing = in_bounds(issue()).boxed().shared();
@@ -266,7 +271,18 @@ impl State {
                 Role::Drives(drivers)
             }
         };
-        Waiter { issuing: flight.issuing.clone(), since: flight.since, was_left: flight.was_left, role }
+        let Flight { ref issuing, since, began, was_left, .. } = *flight;
+        Waiter { issuing: issuing.clone(), since, began, was_left, role }
+    }
+
+    /// Passes over a failure of a flight that was left, but for the wait that it asks for.
+    fn forgive(&mut self, waiter: &Waiter, error: &Error) {
+        if self.remove(waiter) {
+            self.has_forgiven = true;
+            let wait = error.retry_after().filter(|_| error.is_retryable()).unwrap_or_default();
+            let wait = wait.saturating_sub(waiter.began.elapsed());
+            self.throttle.note(&error.clone().retrying_after(wait));
+        }
     }
 
     /// Takes the flight of this waiter away, if nobody has done so before.
@@ -466,6 +482,26 @@ mod tests {
         cache.clock = Arc::new(move || later);
         tokio::time::sleep(Duration::from_secs(20)).await;
         assert_eq!(token(&cache, "another").await, "new");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refresh_that_was_left_and_failed_costs_no_second_patience() {
+        let mut cache = TokenCache::default();
+        let start = Instant::now();
+        cache.clock = Arc::new(move || start);
+        assert_eq!(token(&cache, "old").await, "old");
+        cache.clock = Arc::new(move || start + Duration::from_secs(3400));
+        let hurried = TokenRequest { time_left: Duration::from_secs(2), ..request() };
+        let failing = || async {
+            tokio::time::sleep(Duration::from_millis(1900)).await;
+            Err(Error::credential("refused"))
+        };
+        let left = cache.token(&hurried, failing);
+        assert!(tokio::time::timeout(Duration::from_secs(1) / 2, left).await.is_err());
+        let began = tokio::time::Instant::now();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(cache.token(&hurried, failing).await.is_ok());
+        assert!(began.elapsed() <= Duration::from_secs(2), "{:?}", began.elapsed());
     }
 
     #[tokio::test(start_paused = true)]

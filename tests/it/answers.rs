@@ -174,6 +174,14 @@ async fn a_time_is_read_in_any_form() {
 }
 
 #[tokio::test]
+async fn a_time_that_is_none_is_an_error_and_no_other_time() {
+    for form in ["2017-07-25 1 0:00:00", "2017-07-25T10:00:00.1 2", "2017-07-25 10:00:00 UTC+2", "yesterday"] {
+        let error = read_upload(json!({ "completedTime": form }).to_string()).await.unwrap_err();
+        assert!(error.to_string().contains("at `completedTime`"), "{form}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn numbers_stand_for_texts_and_texts_for_numbers() {
     let body = json!({ "devicesStatus": [{ "errorCode": 808, "serialNumber": 1234567890_u64 }] });
     let device = read_upload(body.to_string()).await.unwrap().devices_status.remove(0);
@@ -203,9 +211,12 @@ async fn a_list_is_no_object_and_an_empty_one_is_none() {
         let list = json!({ "totalCount": 0, "items": none });
         assert_eq!(read_batches(list.to_string()).await.unwrap().items, []);
     }
-    let headers = json!({ "X-Page": "2" });
-    let body = json!({ "items": [{ "id": "a", "devicesLink": { "uri": "/x", "headers": headers } }] });
-    assert_eq!(read_batches(body.to_string()).await.unwrap().items[0].id.as_deref(), Some("a"));
+    // An upload whose devices cannot be read must not look like one without failed devices.
+    for devices in [json!({ "0": { "status": "finished" } }), json!({ "items": [] }), json!({ "status": "queued" })] {
+        let body = json!({ "status": "finished", "devicesStatus": devices });
+        let error = read_upload(body.to_string()).await.unwrap_err();
+        assert!(error.to_string().contains("at `devicesStatus`"), "{error}");
+    }
     for (body, path) in [
         (json!({ "links": ["x"] }), "links"),
         (json!({ "attributes": ["x", "y"] }), "attributes"),

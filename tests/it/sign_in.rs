@@ -296,6 +296,33 @@ async fn what_refused_a_sign_in_that_all_have_left_is_not_held_against_the_next_
 }
 
 #[tokio::test]
+async fn hurried_calls_learn_that_a_sign_in_is_refused() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.delay_sign_ins(Duration::from_millis(100));
+    emulator.fail_next_sign_ins(1000, StatusCode::UNAUTHORIZED, "invalid_client");
+    let partner = partner(&emulator, app_only());
+    let hurried = partner.with(RequestContext::new().call_timeout(Duration::from_millis(75)));
+    let mut told = 0;
+    for _ in 0..30 {
+        told += usize::from(upload(&hurried).get().await.unwrap_err().code() == Some("invalid_client"));
+    }
+    assert!(told >= 5, "{told} of 30 calls were told");
+}
+
+#[tokio::test]
+async fn a_throttle_of_a_sign_in_that_was_left_holds_for_the_next_call() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.delay_sign_ins(Duration::from_millis(200));
+    emulator.throttle_next_sign_ins(1, Duration::from_secs(600));
+    let partner = partner(&emulator, app_only());
+    let hurried = partner.with(RequestContext::new().call_timeout(Duration::from_millis(50)));
+    assert!(upload(&hurried).get().await.unwrap_err().is_timeout());
+    let error = upload(&partner).get().await.unwrap_err();
+    assert!(error.retry_after().is_some_and(|wait| wait.as_secs().abs_diff(600) < 5), "{error:?}");
+    assert_eq!(emulator.sign_ins(), 1);
+}
+
+#[tokio::test]
 async fn an_authority_is_left_alone_for_an_hour_at_most_and_only_when_it_is_busy() {
     let never = [("Retry-After", "Fri, 31 Dec 2123 23:59:59 GMT")];
     let busy = Reply::Send(answer("503 Service Unavailable", &never, "{}"));

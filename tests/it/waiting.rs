@@ -221,6 +221,19 @@ async fn a_wait_that_the_service_wants_longer_says_so() {
     assert_eq!(error.last_answer().unwrap().status, Some(UploadStatus::Queued));
 }
 
+#[tokio::test]
+async fn a_wait_that_the_service_asks_for_is_kept_where_there_is_time() {
+    let queued = Reply::Send(answer("200 OK", &[("Retry-After", "1")], r#"{"status":"queued"}"#));
+    let server = Server::new([queued, status("finished")]).await;
+    // Its last request would be due a tenth before the end: before the second is over.
+    let wait = at_once().at_most(Duration::from_millis(1100));
+    match server.upload().wait(wait).await {
+        Ok(answer) => assert!(answer.succeeded()),
+        // On a busy machine the tenth of a second may be too short for the request, which was made.
+        Err(error) => assert_eq!((error.kind(), server.requests().len()), (ErrorKind::NotFinished, 2)),
+    }
+}
+
 #[test]
 fn waiting_outside_of_a_runtime_is_an_error() {
     let partner = PartnerCenter::builder(AccessToken::new("token")).build().unwrap();
