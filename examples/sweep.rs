@@ -23,7 +23,8 @@ use tokio::sync::watch;
 /// Lists the device batches and uploads of many customers
 ///
 /// Each line of the input has a customer id and, behind commas or spaces, any tracking ids of its
-/// uploads. Empty lines, lines that begin with # and the header customer_id,tracking_id are passed over. Interrupted, it gives a row for each of the ids that are left, too.
+/// uploads. Empty lines, lines that begin with # and the header customer_id,tracking_id are passed
+/// over. Interrupted, it gives a row for each of the ids that are left, too.
 #[derive(Parser)]
 #[command(after_help = common::ENVIRONMENT)]
 struct Args {

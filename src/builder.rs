@@ -235,9 +235,10 @@ impl Builder {
     /// # Errors
     ///
     /// [`Config`](crate::ErrorKind::Config) if the base URL is not absolute, not https (loopback
-    /// excepted), has the `/v1` of the calls, or carries credentials, a query or a fragment; if a locale, name or header is not
-    /// fit for HTTP, empty, or the client's own; if the retry budget, the bound on calls in flight or
-    /// the time of an attempt makes no sense; if the HTTP client cannot be built.
+    /// excepted), has the `/v1` of the calls, or carries credentials, a query or a fragment; if a
+    /// locale, name or header is not fit for HTTP, empty, or the client's own; if the retry budget, the
+    /// bound on calls in flight or the time of an attempt makes no sense; if the HTTP client cannot be
+    /// built.
     pub fn build(self) -> Result<PartnerCenter, Error> {
         self.build_async()
     }

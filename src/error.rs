@@ -23,6 +23,11 @@ use crate::wire::Answer;
 
 type Source = Arc<dyn StdError + Send + Sync>;
 
+/// Whether a sign-in that was answered with this status may do better later: any 5xx, unlike a call's.
+pub(crate) fn sign_in_may_pass(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..=599)
+}
+
 /// Why a call failed, coarsely. New kinds may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -130,7 +135,7 @@ impl Error {
         let mut error = Self::new(ErrorKind::Credential, "no access token: the sign-in service answered");
         error.0.fault = Fault::read_sign_in(&answer.body).into();
         let busy = error.code() == Some("temporarily_unavailable");
-        error.0.transient = busy || matches!(answer.status.as_u16(), 408 | 429 | 500..=599);
+        error.0.transient = busy || sign_in_may_pass(answer.status.as_u16());
         error.0.retry_after = retry_after(&answer.headers);
         let kept = [LOCATION, RETRY_AFTER].map(|name| Some((answer.headers.get(&name)?.clone(), name)));
         let kept = kept.into_iter().flatten().map(|(value, name)| (name, value));

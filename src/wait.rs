@@ -252,7 +252,7 @@ impl Watch {
                 None => self.last.as_ref().and_then(|answer| retry_after(answer.headers())),
             };
             at_least = asked_for.unwrap_or_default();
-            if at_least >= left.max(Duration::from_nanos(1)) {
+            if !at_least.is_zero() && at_least >= left {
                 return Err(self.not_finished().asked_to_wait(at_least));
             }
             pause = interval.max(at_least);

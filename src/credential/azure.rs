@@ -12,7 +12,7 @@ use azure_core::time::OffsetDateTime;
 
 use crate::credential::cache::{Issued, Outcome, TokenCache};
 use crate::credential::{AccessToken, TokenRequest};
-use crate::error::Error;
+use crate::error::{Error, sign_in_may_pass};
 use crate::foreign::on_one_line;
 use crate::retry::wait_of;
 
@@ -65,9 +65,7 @@ fn no_token(error: azure_core::Error) -> Error {
     let causes = iter::successors(Some(&error as &(dyn StdError + 'static)), |error| (*error).source());
     match { causes }.filter_map(|cause| cause.downcast_ref::<azure_core::Error>()).last().map(azure_core::Error::kind) {
         Some(ErrorKind::Connection | ErrorKind::Io) => reason.retryable(),
-        Some(ErrorKind::HttpResponse { status, raw_response, .. })
-            if matches!(u16::from(*status), 408 | 429 | 500..=599) =>
-        {
+        Some(ErrorKind::HttpResponse { status, raw_response, .. }) if sign_in_may_pass(u16::from(*status)) => {
             let headers = raw_response.as_ref().map(|response| response.headers());
             let wait = headers.and_then(|headers| wait_of(headers.get_optional_str(&RETRY_AFTER)?));
             wait.map_or(reason.clone(), |wait| reason.retrying_after(wait)).retryable()

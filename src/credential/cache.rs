@@ -100,6 +100,7 @@ struct Kept {
     refresh_from: Instant,
 }
 
+#[derive(Clone)]
 struct Flight {
     issuing: Issuing,
     /// By the caller's clock, from which the token lives.
@@ -115,10 +116,7 @@ struct Flight {
 
 /// A call that waits for a flight.
 struct Waiter {
-    issuing: Issuing,
-    since: Instant,
-    began: tokio::time::Instant,
-    was_left: bool,
+    flight: Flight,
     role: Role,
 }
 
@@ -133,7 +131,7 @@ impl Waiter {
     async fn ends(&mut self) -> Option<Outcome> {
         match &mut self.role {
             Role::Drives(drivers) => {
-                let outcome = self.issuing.clone().await;
+                let outcome = self.flight.issuing.clone().await;
                 drivers.send_replace(Some(outcome.clone()));
                 Some(outcome)
             }
@@ -180,11 +178,11 @@ impl TokenCache {
             let good = good.filter(|kept| (self.clock)() < kept.expires);
             let outcome = match outcome {
                 // It may have failed some time ago, and do better now.
-                Ok(Some(Err(error))) if waiter.was_left => {
-                    self.state().forgive(&waiter, &error);
+                Ok(Some(Err(error))) if waiter.flight.was_left => {
+                    self.state().forgive(&waiter.flight, &error);
                     continue;
                 }
-                Ok(Some(outcome)) => self.settle(&waiter, outcome),
+                Ok(Some(outcome)) => self.settle(&waiter.flight, outcome),
                 Err(_) if good.is_some() => Err(Error::sign_in_out_of_time()),
                 Ok(None) | Err(_) => continue,
             };
@@ -206,15 +204,15 @@ impl TokenCache {
     }
 
     /// Keeps what a request came to, which the first of its waiters does.
-    fn settle(&self, waiter: &Waiter, outcome: Outcome) -> Result<AccessToken, Error> {
+    fn settle(&self, flight: &Flight, outcome: Outcome) -> Result<AccessToken, Error> {
         let mut state = self.state();
-        let first = state.remove(waiter);
+        let first = state.remove(flight);
         state.has_forgiven &= !first;
         match outcome {
             Ok(Issued { token, lifetime }) => {
                 if first {
                     let lifetime = lifetime.unwrap_or(LIFETIME_IF_UNKNOWN).min(A_DAY);
-                    let expires = waiter.since + lifetime;
+                    let expires = flight.since + lifetime;
                     // A token that lives shorter than that would be asked for by every call.
                     let refresh_from = expires - self.refresh_before.min(lifetime / 2);
                     state.kept = Some(Kept { token: token.clone(), expires, refresh_from });
@@ -271,23 +269,22 @@ impl State {
                 Role::Drives(drivers)
             }
         };
-        let Flight { ref issuing, since, began, was_left, .. } = *flight;
-        Waiter { issuing: issuing.clone(), since, began, was_left, role }
+        Waiter { flight: flight.clone(), role }
     }
 
     /// Passes over a failure of a flight that was left, but for the wait that it asks for.
-    fn forgive(&mut self, waiter: &Waiter, error: &Error) {
-        if self.remove(waiter) {
+    fn forgive(&mut self, flight: &Flight, error: &Error) {
+        if self.remove(flight) {
             self.has_forgiven = true;
             let wait = error.retry_after().filter(|_| error.is_retryable()).unwrap_or_default();
-            let wait = wait.saturating_sub(waiter.began.elapsed());
+            let wait = wait.saturating_sub(flight.began.elapsed());
             self.throttle.note(&error.clone().retrying_after(wait));
         }
     }
 
-    /// Takes the flight of this waiter away, if nobody has done so before.
-    fn remove(&mut self, waiter: &Waiter) -> bool {
-        self.flight.take_if(|flight| flight.issuing.ptr_eq(&waiter.issuing)).is_some()
+    /// Takes this flight away, if nobody has done so before.
+    fn remove(&mut self, flight: &Flight) -> bool {
+        self.flight.take_if(|current| current.issuing.ptr_eq(&flight.issuing)).is_some()
     }
 }
 
@@ -311,6 +308,20 @@ mod tests {
 
     fn request() -> TokenRequest {
         TokenRequest { cloud: Cloud::GLOBAL, http: reqwest::Client::new(), time_left: Duration::from_secs(60) }
+    }
+
+    fn runtime() -> runtime::Runtime {
+        runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    /// A cache whose token, `old`, is good, but due to be replaced.
+    async fn due() -> TokenCache {
+        let mut cache = TokenCache::default();
+        let start = Instant::now();
+        cache.clock = Arc::new(move || start);
+        assert_eq!(token(&cache, "old").await, "old");
+        cache.clock = Arc::new(move || start + Duration::from_secs(3400));
+        cache
     }
 
     async fn token(cache: &TokenCache, given: &'static str) -> String {
@@ -376,7 +387,6 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
                     let slow = || {
                         asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                         async {
@@ -385,7 +395,7 @@ mod tests {
                         }
                     };
                     all_wait.wait();
-                    let token = runtime.block_on(cache.token(&request(), slow)).unwrap();
+                    let token = runtime().block_on(cache.token(&request(), slow)).unwrap();
                     assert_eq!(token.expose(), "one for all");
                 });
             }
@@ -396,7 +406,6 @@ mod tests {
     #[test]
     fn who_watches_a_request_that_is_left_makes_its_own() {
         let cache = TokenCache::default();
-        let runtime = || runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (driving, watching) = (runtime(), runtime());
         let request = request();
         let mut driver = Box::pin(cache.token(&request, std::future::pending));
@@ -410,7 +419,7 @@ mod tests {
     #[test]
     fn a_request_that_stands_still_in_another_runtime_is_replaced() {
         let cache = TokenCache::default();
-        let idle = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let idle = runtime();
         let request = request();
         let mut driver = Box::pin(cache.token(&request, std::future::pending));
         idle.block_on(async { assert!(driver.as_mut().now_or_never().is_none()) });
@@ -434,7 +443,6 @@ mod tests {
     #[test]
     fn a_request_of_a_runtime_that_is_gone_is_replaced() {
         let cache = TokenCache::default();
-        let runtime = || runtime::Builder::new_current_thread().enable_all().build();
         let slow = || async {
             tokio::time::sleep(Duration::from_secs(9)).await;
             Ok(issued("lost"))
@@ -443,8 +451,8 @@ mod tests {
             let request = request();
             tokio::time::timeout(Duration::from_millis(1), cache.token(&request, slow)).await.is_err()
         };
-        assert!(runtime().is_ok_and(|runtime| runtime.block_on(left)));
-        assert!(runtime().is_ok_and(|runtime| runtime.block_on(token(&cache, "new")) == "new"));
+        assert!(runtime().block_on(left));
+        assert_eq!(runtime().block_on(token(&cache, "new")), "new");
     }
 
     #[tokio::test(start_paused = true)]
@@ -461,12 +469,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_refresh_holds_no_call_up_for_long_while_the_old_token_is_good() {
-        let mut cache = TokenCache::default();
-        let start = Instant::now();
-        cache.clock = Arc::new(move || start);
-        assert_eq!(token(&cache, "old").await, "old");
-        let nearly_expired = start + Duration::from_secs(3400);
-        cache.clock = Arc::new(move || nearly_expired);
+        let mut cache = due().await;
         let began = tokio::time::Instant::now();
         let slow = || async {
             tokio::time::sleep(Duration::from_secs(20)).await;
@@ -478,7 +481,7 @@ mod tests {
         }
         assert_eq!(began.elapsed(), PATIENCE, "only the first call waited");
         // The request is not lost: whoever comes next takes it up.
-        let later = nearly_expired + HOLD_OFF;
+        let later = (cache.clock)() + HOLD_OFF;
         cache.clock = Arc::new(move || later);
         tokio::time::sleep(Duration::from_secs(20)).await;
         assert_eq!(token(&cache, "another").await, "new");
@@ -486,11 +489,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_refresh_that_was_left_and_failed_costs_no_second_patience() {
-        let mut cache = TokenCache::default();
-        let start = Instant::now();
-        cache.clock = Arc::new(move || start);
-        assert_eq!(token(&cache, "old").await, "old");
-        cache.clock = Arc::new(move || start + Duration::from_secs(3400));
+        let cache = due().await;
         let hurried = TokenRequest { time_left: Duration::from_secs(2), ..request() };
         let failing = || async {
             tokio::time::sleep(Duration::from_millis(1900)).await;
@@ -506,11 +505,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_refresh_costs_a_hurried_call_at_most_half_its_time() {
-        let mut cache = TokenCache::default();
-        let start = Instant::now();
-        cache.clock = Arc::new(move || start);
-        assert_eq!(token(&cache, "old").await, "old");
-        cache.clock = Arc::new(move || start + Duration::from_secs(3400));
+        let cache = due().await;
         let hurried = TokenRequest { time_left: Duration::from_secs(2), ..request() };
         let began = tokio::time::Instant::now();
         assert!(cache.token(&hurried, std::future::pending).await.is_ok());

@@ -136,12 +136,14 @@ impl Exchange {
         }
         end.map_err(Error::sign_in_transport)?;
         if !wire::is_object(&answer.body) {
-            return Err(Error::sign_in_unreadable("the answer is not the JSON of a token"));
+            return Err(Error::sign_in_unreadable(NO_TOKEN_AT_ALL));
         }
         // Without headers: what the body is, it says better than its Content-Type.
         Ok(http::Response::new(answer.body.to_vec()))
     }
 }
+
+const NO_TOKEN_AT_ALL: &str = "the answer is not the JSON of a token";
 
 /// The crate's own error has the answer's bytes in it, and serde's message its texts: a token, maybe.
 fn unreadable(error: RequestTokenError<Error, BasicErrorResponse>) -> Error {
@@ -150,7 +152,7 @@ fn unreadable(error: RequestTokenError<Error, BasicErrorResponse>) -> Error {
         RequestTokenError::Parse(error, _) if !matches!(error.path().to_string().as_str(), "" | "." | "?") => {
             Error::sign_in_unreadable(format!("the answer cannot be read at `{}`", error.path()))
         }
-        _ => Error::sign_in_unreadable("the answer is not the JSON of a token"),
+        _ => Error::sign_in_unreadable(NO_TOKEN_AT_ALL),
     }
 }
 

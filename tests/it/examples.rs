@@ -8,11 +8,7 @@ use partner_center_devices::Cloud;
 use serde_json::json;
 
 use crate::server::{CUSTOMER, Reply, Server, TOKEN, TRACKING, answer, documented};
-
-const TENANT: &str = "contoso.onmicrosoft.com";
-const CLIENT: &str = "8f5a1f6e-0a0b-4c58-9d34-0f9f5a3c2b77";
-const SECRET: &str = "a-client-secret";
-const REFRESH: &str = "a-refresh-token";
+use crate::sign_in::{CLIENT, REFRESH, SECRET, TENANT};
 
 fn example(name: &str) -> Command {
     // Beside the folder of this test: target/debug/deps and target/debug/examples.

@@ -4,19 +4,19 @@
 //! which time, as a guard against hanging. No row may panic or show the token; the bound on bodies
 //! is 1 MiB here.
 
-use std::error::Error as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use partner_center_devices::{AccessToken, Builder, Error, ErrorKind, PartnerCenter, RetryPolicy};
+use partner_center_devices::{AccessToken, Builder, ErrorKind, PartnerCenter, RetryPolicy};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ServerConfig, crypto};
 
+use crate::secrets::everything_about;
 use crate::server::{TOKEN, answer, customer, upload};
 use crate::virtual_time::Names;
 
@@ -348,17 +348,6 @@ async fn check(name: &str, partner: &PartnerCenter, end: End, attempts: u32, wit
             assert!(!everything_about(&error).contains(TOKEN), "{name}: {error:?}");
         }
     }
-}
-
-fn everything_about(error: &Error) -> String {
-    let body = String::from_utf8_lossy(error.body());
-    let mut text = format!("{error} {error:?} {:?} {:?} {body}", error.headers(), error.location());
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += &format!("{cause} {cause:?}");
-        source = cause.source();
-    }
-    text
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

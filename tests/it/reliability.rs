@@ -391,10 +391,10 @@ async fn retries_stay_within_the_budget_of_the_client() {
 async fn the_floor_is_of_the_last_ten_seconds_and_by_default_ten_a_second() {
     for (budget, retries) in [(Some((0.0, 1)), 10), (None, 100)] {
         let server = Server::new((0..200).map(|_| reply(UNAVAILABLE, &[]))).await;
-        let builder = server.builder().retry_policy(at_once().retries(1000));
-        let builder = budget.map_or(server.builder().retry_policy(at_once().retries(1000)), |(share, floor)| {
-            builder.retry_budget(share, floor)
-        });
+        let mut builder = server.builder().retry_policy(at_once().retries(1000));
+        if let Some((share, floor)) = budget {
+            builder = builder.retry_budget(share, floor);
+        }
         let error = upload(&builder.build().unwrap()).get().await.unwrap_err();
         assert_eq!(error.attempts(), 1 + retries, "{error}");
     }

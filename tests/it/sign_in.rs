@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 use crate::server::{Reply, Server, answer, upload};
 use crate::virtual_time::Names;
 
-const TENANT: &str = "contoso.onmicrosoft.com";
-const CLIENT: &str = "8f5a1f6e-0a0b-4c58-9d34-0f9f5a3c2b77";
+pub const TENANT: &str = "contoso.onmicrosoft.com";
+pub const CLIENT: &str = "8f5a1f6e-0a0b-4c58-9d34-0f9f5a3c2b77";
 pub const SECRET: &str = "kJ8~client+secret/that=nobody&may.see";
 pub const REFRESH: &str = "0.AXcA-refresh+token/that=nobody&may.see";
 
@@ -267,15 +267,20 @@ async fn a_waiter_that_is_dropped_harms_nobody() {
     assert_eq!(emulator.sign_ins(), 1);
 }
 
-#[tokio::test]
-async fn a_sign_in_that_all_have_left_is_taken_up_by_the_next_call() {
-    let emulator = Emulator::start().await.unwrap();
+/// Makes a call that leaves its sign-in, which takes longer than the call has.
+async fn leave_a_sign_in(emulator: &Emulator, partner: &PartnerCenter) {
     emulator.delay_sign_ins(Duration::from_millis(200));
-    let partner = partner(&emulator, app_user());
     let hurried = partner.with(RequestContext::new().call_timeout(Duration::from_millis(50)));
     let error = upload(&hurried).get().await.unwrap_err();
     assert!(error.is_timeout() && error.is_retryable());
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Credential, 0));
+}
+
+#[tokio::test]
+async fn a_sign_in_that_all_have_left_is_taken_up_by_the_next_call() {
+    let emulator = Emulator::start().await.unwrap();
+    let partner = partner(&emulator, app_user());
+    leave_a_sign_in(&emulator, &partner).await;
     upload(&partner).get().await.unwrap();
     assert_eq!(emulator.sign_ins(), 1);
 }
@@ -283,11 +288,9 @@ async fn a_sign_in_that_all_have_left_is_taken_up_by_the_next_call() {
 #[tokio::test]
 async fn what_refused_a_sign_in_that_all_have_left_is_not_held_against_the_next_call() {
     let emulator = Emulator::start().await.unwrap();
-    emulator.delay_sign_ins(Duration::from_millis(200));
     emulator.fail_next_sign_ins(1, StatusCode::UNAUTHORIZED, "invalid_client");
     let partner = partner(&emulator, app_only());
-    let hurried = partner.with(RequestContext::new().call_timeout(Duration::from_millis(50)));
-    assert!(upload(&hurried).get().await.unwrap_err().is_timeout());
+    leave_a_sign_in(&emulator, &partner).await;
     let calls = (0..10).map(|_| upload(&partner)).map(|call| async move { call.get().await });
     for outcome in join_all(calls).await {
         outcome.unwrap();
@@ -312,11 +315,9 @@ async fn hurried_calls_learn_that_a_sign_in_is_refused() {
 #[tokio::test]
 async fn a_throttle_of_a_sign_in_that_was_left_holds_for_the_next_call() {
     let emulator = Emulator::start().await.unwrap();
-    emulator.delay_sign_ins(Duration::from_millis(200));
     emulator.throttle_next_sign_ins(1, Duration::from_secs(600));
     let partner = partner(&emulator, app_only());
-    let hurried = partner.with(RequestContext::new().call_timeout(Duration::from_millis(50)));
-    assert!(upload(&hurried).get().await.unwrap_err().is_timeout());
+    leave_a_sign_in(&emulator, &partner).await;
     let error = upload(&partner).get().await.unwrap_err();
     assert!(error.retry_after().is_some_and(|wait| wait.as_secs().abs_diff(600) < 5), "{error:?}");
     assert_eq!(emulator.sign_ins(), 1);

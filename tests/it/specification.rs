@@ -43,6 +43,14 @@ fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     }
 }
 
+/// What judges values by a schema of the document.
+fn validator(document: &Value, schema: Value) -> jsonschema::Validator {
+    let mut root = document.clone();
+    as_json_schema(&mut root);
+    root["allOf"] = json!([schema]);
+    jsonschema::draft4::new(&root).unwrap()
+}
+
 /// Each named example with the schema of the place that shows it.
 fn examples_with_schemas(document: &Value) -> Vec<(String, Value, Value)> {
     let mut found = Vec::new();
@@ -62,12 +70,8 @@ fn examples_with_schemas(document: &Value) -> Vec<(String, Value, Value)> {
 fn every_example_is_shown_somewhere_and_validates_against_its_schema() {
     let document = document();
     let examples = examples_with_schemas(&document);
-    let mut schemas = document.clone();
-    as_json_schema(&mut schemas);
     for (name, value, schema) in &examples {
-        let mut root = schemas.clone();
-        root["allOf"] = json!([schema]);
-        let validator = jsonschema::draft4::new(&root).unwrap();
+        let validator = validator(&document, schema.clone());
         let errors: Vec<_> = validator.iter_errors(value).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{name}: {errors:?}");
         let wrong = if name.starts_with("Fault") { json!({ "description": 1 }) } else { json!({ "attributes": 1 }) };
@@ -130,14 +134,10 @@ fn it_describes_exactly_the_two_operations_and_their_errors() {
 #[test]
 fn every_member_of_an_answer_may_be_missing_or_null() {
     let document = document();
-    let mut schemas = document.clone();
-    as_json_schema(&mut schemas);
     for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
         let Some(members) = schema["properties"].as_object() else { continue };
         let null: Value = members.keys().map(|member| (member.clone(), Value::Null)).collect();
-        let mut root = schemas.clone();
-        root["allOf"] = json!([{ "$ref": format!("#/components/schemas/{name}") }]);
-        let validator = jsonschema::draft4::new(&root).unwrap();
+        let validator = validator(&document, json!({ "$ref": format!("#/components/schemas/{name}") }));
         for value in [&null, &json!({}), &json!({ "a member of tomorrow": 1 })] {
             let errors: Vec<_> = validator.iter_errors(value).map(|error| error.to_string()).collect();
             assert!(errors.is_empty(), "{name}: {errors:?}");
