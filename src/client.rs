@@ -5,8 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, header};
-use serde::de::DeserializeOwned;
+use http::{HeaderMap, Method, header};
 use tokio::runtime::Handle;
 use tracing::Instrument;
 use url::Url;
@@ -18,11 +17,11 @@ use crate::credential::{AccessToken, Credential, TokenRequest};
 use crate::customers::Customers;
 use crate::error::{Error, ErrorKind};
 use crate::fleet::Fleet;
-use crate::foreign::on_one_line;
 use crate::generated;
+use crate::lenient::UnreadableMember;
 use crate::response::Response;
 use crate::retry::{Deadline, RetryPolicy};
-use crate::wire::{Answer, Attempt, is_object};
+use crate::wire::{Answer, Attempt, Exchange};
 
 /// A client of the Partner Center service, for one partner in one cloud.
 ///
@@ -98,20 +97,21 @@ impl PartnerCenter {
     /// the calls of a client together stay kind to the service.
     pub(crate) async fn send<T, F, Fut>(&self, operation: &'static str, run: F) -> Result<Response<T>, Error>
     where
-        T: DeserializeOwned,
         F: Fn(generated::Client) -> Fut,
         Fut: Future<Output = Result<generated::ResponseValue<T>, generated::Error>>,
     {
         in_runtime()?;
         let Shared { retry, fleet, .. } = &*self.shared;
         let mut call = Call {
+            operation,
             ids: self.context.ids(),
             deadline: Deadline::after(self.context.call_timeout_or(self.shared.call_timeout)),
+            method: Method::default(),
             attempts: 0,
             refused: None,
             last: None,
         };
-        let span = self.span(operation, call.ids);
+        let span = self.span(call.ids);
         let attempting = async {
             fleet.count_call();
             let mut backoffs = retry.backoffs();
@@ -125,7 +125,7 @@ impl PartnerCenter {
                     call.last = Some(error);
                     continue;
                 }
-                if !error.is_retryable() {
+                if !error.is_retryable() || !(call.method.is_idempotent() || error.had_no_effect()) {
                     return Err(error);
                 }
                 // Sign-ins are one at a time for all calls: those that failed together come back
@@ -168,7 +168,6 @@ impl PartnerCenter {
     /// means.
     async fn attempt<T, F, Fut>(&self, call: &mut Call, span: &tracing::Span, run: &F) -> Result<Response<T>, Error>
     where
-        T: DeserializeOwned,
         F: Fn(generated::Client) -> Fut,
         Fut: Future<Output = Result<generated::ResponseValue<T>, generated::Error>>,
     {
@@ -192,16 +191,20 @@ impl PartnerCenter {
 
         let attempt = Attempt {
             span: span.clone(),
+            operation: call.operation,
             headers,
             tokens: call.refused.iter().map(|(refused, _)| refused).chain([&token]).cloned().collect(),
             timeout,
             body_limit: self.shared.max_body_size,
-            answer: Arc::default(),
+            exchange: Arc::default(),
         };
         let base_url = self.shared.base_url.as_str().trim_end_matches('/');
         let client = generated::Client::new_with_client(base_url, http.clone(), attempt.clone());
         call.attempts += 1;
-        let outcome = classify(run(client).await, attempt.take_answer());
+        let outcome = run(client).await;
+        let Exchange { method, answer } = attempt.take_exchange();
+        call.method = method;
+        let outcome = classify(outcome, answer);
         log_attempt(call.attempts, &outcome);
         if let Err(error) = &outcome {
             fleet.note(error);
@@ -215,17 +218,17 @@ impl PartnerCenter {
         }
         drop(place);
         let (ids, attempts) = (call.ids, call.attempts);
-        outcome.map(|(body, Answer { status, headers, .. })| Response { body, status, headers, ids, attempts })
+        outcome.map(|(body, unreadable, answer)| Response { body, unreadable, answer, ids, attempts })
     }
 
     /// One span a call, with the fields that OpenTelemetry gives to HTTP clients.
-    fn span(&self, operation: &'static str, ids: CallIds) -> tracing::Span {
+    fn span(&self, ids: CallIds) -> tracing::Span {
         let base_url = &self.shared.base_url;
         tracing::info_span!(
             "partner_center",
-            otel.name = format_args!("GET {operation}"),
+            otel.name = tracing::field::Empty,
             otel.kind = "client",
-            http.request.method = "GET",
+            http.request.method = tracing::field::Empty,
             server.address = base_url.host_str().map(|host| host.trim_matches(['[', ']'])),
             server.port = base_url.port_or_known_default(),
             url.full = tracing::field::Empty,
@@ -241,8 +244,11 @@ impl PartnerCenter {
 
 /// What one call carries from attempt to attempt.
 struct Call {
+    operation: &'static str,
     ids: CallIds,
     deadline: Deadline,
+    /// That of the last request.
+    method: Method,
     attempts: u32,
     /// The token that the service refused, and how: it is not sent again.
     refused: Option<(AccessToken, Error)>,
@@ -257,47 +263,25 @@ pub(crate) fn in_runtime() -> Result<(), Error> {
 
 /// What an attempt came to. The generated client's own errors lose status, headers or body, so the
 /// answer that the hook kept decides.
-fn classify<T: DeserializeOwned>(
+fn classify<T>(
     outcome: Result<generated::ResponseValue<T>, generated::Error>,
     answer: Option<Answer>,
-) -> Result<(T, Answer), Error> {
+) -> Result<(T, Vec<UnreadableMember>, Answer), Error> {
     match (outcome, answer) {
-        (_, Some(answer)) if answer.status != http::StatusCode::OK => Err(Error::service(answer)),
+        (Err(_), Some(answer)) if !answer.status.is_success() => Err(Error::service(answer)),
+        (Err(generated::Error::UnexpectedResponse(_)), Some(answer)) => Err(Error::service(answer)),
         (_, Some(answer)) if answer.over_bounds => {
             Err(Error::decode(answer, "the answer is larger than the bound, or has too many objects"))
         }
-        (Ok(value), Some(answer)) if is_object(&answer.body) => Ok((value.into_inner(), answer)),
         (Err(generated::Error::CommunicationError(error) | generated::Error::ResponseBodyError(error)), answer) => {
             Err(Error::transport(error, answer))
         }
-        (_, Some(answer)) => Err(unreadable::<T>(answer)),
-        (_, None) => Err(Error::config("the request cannot be built")),
-    }
-}
-
-/// Reads a body again that could not be read, to tell where it is at fault.
-fn unreadable<T: DeserializeOwned>(answer: Answer) -> Error {
-    if !is_object(&answer.body) {
-        return Error::decode(answer, "the answer is not a JSON object");
-    }
-    let mut reader = serde_json::Deserializer::from_slice(&answer.body);
-    match serde_path_to_error::deserialize::<_, T>(&mut reader) {
-        Ok(_) => Error::decode(answer, "the answer goes on after its end"),
-        Err(error) => {
-            let path = on_one_line(&error.path().to_string());
-            // As text: serde's own error can hold a whole member of the body.
-            let reason = on_one_line(&error.inner().to_string());
-            let has_length =
-                [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].map(|name| answer.headers.contains_key(name));
-            if error.inner().is_eof() && has_length == [false, false] {
-                return Error::broke_off(answer, reason);
-            }
-            let message = match path.as_str() {
-                "." | "?" => "cannot read the answer".to_owned(),
-                path => format!("cannot read the answer at `{path}`"),
-            };
-            Error::decode(answer, message).caused_by(reason)
-        }
+        (Ok(value), Some(answer)) => match (value.read)(&answer.body) {
+            Ok((body, unreadable)) => Ok((body, unreadable, answer)),
+            Err(error) if error.source.is_eof() && !answer.has_length() => Err(Error::broke_off(answer, error.source)),
+            Err(error) => Err(Error::unreadable(error).with_answer(answer)),
+        },
+        _ => Err(Error::config("the request cannot be built")),
     }
 }
 
@@ -307,7 +291,7 @@ fn record<T>(span: &tracing::Span, attempts: u32, outcome: &Result<Response<T>, 
         span.record("http.request.resend_count", attempts - 1);
     }
     let status = match outcome {
-        Ok(response) => Some(response.status),
+        Ok(response) => Some(response.http_status()),
         Err(error) => error.status().filter(|_| error.kind() != ErrorKind::Credential),
     };
     if let Some(status) = status {
@@ -322,9 +306,14 @@ fn record<T>(span: &tracing::Span, attempts: u32, outcome: &Result<Response<T>, 
     }
 }
 
-fn log_attempt<T>(attempt: u32, outcome: &Result<(T, Answer), Error>) {
+fn log_attempt<T>(attempt: u32, outcome: &Result<(T, Vec<UnreadableMember>, Answer), Error>) {
     match outcome {
-        Ok((_, answer)) => tracing::debug!(attempt, http.response.status_code = answer.status.as_u16(), "answered"),
+        Ok((_, unreadable, answer)) => {
+            if let Some(first) = unreadable.first() {
+                tracing::warn!(count = unreadable.len(), %first, "members of the response cannot be read and are absent");
+            }
+            tracing::debug!(attempt, http.response.status_code = answer.status.as_u16(), "answered");
+        }
         Err(error) => {
             let status = error.status().map(|status| status.as_u16());
             tracing::debug!(attempt, http.response.status_code = status, error = %error, retryable = error.is_retryable(), "failed");

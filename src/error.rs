@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::context::{CallIds, MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID, header_text};
 use crate::fault::{Fault, is_echo};
 use crate::foreign::on_one_line;
+use crate::lenient::ReadError;
 use crate::models::BatchUploadDetails;
 use crate::response::Response;
 use crate::retry::retry_after;
@@ -206,8 +207,8 @@ impl Error {
     }
 
     /// A 200 without length whose text has no end.
-    pub(crate) fn broke_off(answer: Answer, reason: String) -> Self {
-        let mut error = Self::new(ErrorKind::Transport, "the answer broke off").caused_by(reason);
+    pub(crate) fn broke_off(answer: Answer, reason: serde_json::Error) -> Self {
+        let mut error = Self::new(ErrorKind::Transport, "the answer broke off").caused_by(reason.to_string());
         (error.0.transient, error.0.answer) = (true, Some(answer));
         error
     }
@@ -267,9 +268,22 @@ impl Error {
     }
 
     pub(crate) fn decode(answer: Answer, message: impl Into<Cow<'static, str>>) -> Self {
-        let mut error = Self::new(ErrorKind::Decode, message);
-        error.0.answer = Some(answer);
-        error
+        Self::new(ErrorKind::Decode, message).with_answer(answer)
+    }
+
+    /// A body that cannot be read, and where.
+    pub(crate) fn unreadable(ReadError { path, source }: ReadError) -> Self {
+        let message = match path.as_str() {
+            "" => "cannot read the answer".into(),
+            path => Cow::from(format!("cannot read the answer at `{path}`")),
+        };
+        // As text: serde's own error can hold a whole member of the body.
+        Self::new(ErrorKind::Decode, message).caused_by(on_one_line(&source.to_string()))
+    }
+
+    pub(crate) fn with_answer(mut self, answer: Answer) -> Self {
+        self.0.answer = Some(answer);
+        self
     }
 
     pub(crate) fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -438,6 +452,20 @@ impl Error {
     /// Time ran out. The service may be slow, or the connection is.
     pub fn is_timeout(&self) -> bool {
         self.0.timeout
+    }
+
+    /// Whether the request certainly changed nothing at the service: it was not sent, or the service says
+    /// that it was not done.
+    pub(crate) fn had_no_effect(&self) -> bool {
+        let source = self.0.source.as_deref().and_then(|source| source.downcast_ref::<reqwest::Error>());
+        match self.0.kind {
+            ErrorKind::Credential => true,
+            ErrorKind::Transport => source.is_some_and(reqwest::Error::is_connect),
+            _ => {
+                self.is_throttled()
+                    || self.is_of_service(StatusCode::SERVICE_UNAVAILABLE) && self.0.retry_after.is_some()
+            }
+        }
     }
 
     /// Whether another token may do better.

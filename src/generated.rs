@@ -1,5 +1,5 @@
 //! The client that build.rs generates from the specification. Private: what users need of it is
-//! re-exported by name in [`crate::models`].
+//! re-exported in [`crate::models`].
 
 // Generated text is judged by the snapshot under `tests/`, not by lints made for people.
 #![allow(warnings)]

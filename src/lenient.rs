@@ -1,204 +1,276 @@
-//! Readers for the fields of generated types: what the service is known to send, or its peers were
-//! seen to choke on, is read as what it means. build.rs names these functions by field type.
+//! Reads JSON the way the service means it, into plain derived types of any shape.
 //!
-//! In all of them null is the same as a missing member. What has no sensible reading (a status
-//! that is an object, a time that is prose) is an error that names the field: guessing would hide it.
+//! The rules belong to the kind of value that a type asks its deserializer for, so no field of a
+//! generated type needs an attribute, and a change of the document needs no change here:
+//!
+//! - a string also reads a number or a boolean; a number or a boolean also reads its text;
+//! - an option reads `null` and `""` as absent;
+//! - a list or a map reads `null`, `""` and `{}` as empty, and skips entries that are `null`;
+//! - a struct reads an object only. Its members match in any letter case, or by the second name that
+//!   the document gives them; of a member that comes twice, the first counts;
+//! - a member that cannot be read is absent and reported, unless the document marks it as essential.
+//!
+//! Every value is offered to its type as it arrives. A scalar that is refused is offered again in
+//! another form, and a list or an object that is refused is skipped: one pass, and no buffer.
 
+mod compound;
+mod scalar;
+
+use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
-use std::str::FromStr;
 
-use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::de::{self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Error;
 
-/// A text, a number or a boolean, each as its text: `errorCode` is `"808"` or `808`.
-pub(crate) struct Scalar(pub(crate) String);
+use crate::foreign::on_one_line;
+use crate::lenient::compound::{ListOf, ObjectOf, Parts};
+use crate::lenient::scalar::{Offer, Refused, Scalar};
 
-impl<'de> Deserialize<'de> for Scalar {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ScalarVisitor;
+/// What the document says about one of its structs, as far as reading needs it. `build.rs` writes them.
+pub(crate) struct Schema {
+    pub(crate) name: &'static str,
+    /// Members that decide what a response means: they must be readable.
+    pub(crate) essential: &'static [&'static str],
+    /// Second names of members, each with the member's own name.
+    pub(crate) aliases: &'static [(&'static str, &'static str)],
+}
 
-        impl Visitor<'_> for ScalarVisitor {
-            type Value = Scalar;
+/// A member of a response that could not be read and is therefore absent. The rest of the response is
+/// not affected.
+///
+/// From [`Response::unreadable_members`](crate::Response::unreadable_members), which has an example.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UnreadableMember {
+    path: String,
+    text: String,
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text, a number or a boolean")
-            }
+impl UnreadableMember {
+    /// Where the member is: `devicesStatus[1].attributes`, for example.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
 
-            fn visit_str<E>(self, value: &str) -> Result<Scalar, E> {
-                Ok(Scalar(value.to_owned()))
-            }
-
-            fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {
-                Ok(Scalar(value.to_string()))
-            }
-
-            fn visit_i64<E>(self, value: i64) -> Result<Scalar, E> {
-                Ok(Scalar(value.to_string()))
-            }
-
-            fn visit_u64<E>(self, value: u64) -> Result<Scalar, E> {
-                Ok(Scalar(value.to_string()))
-            }
-
-            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Scalar, E> {
-                // Beyond, its last digits are lost: no text is better than a wrong one.
-                let is_exact = value.abs() < (1_u64 << f64::MANTISSA_DIGITS) as f64;
-                if is_exact {
-                    Ok(Scalar(value.to_string()))
-                } else {
-                    Err(E::invalid_value(Unexpected::Float(value), &self))
-                }
-            }
-        }
-
-        // Not by way of a `Value`, which builds what it is then refused for: a list of 64 MiB, say.
-        deserializer.deserialize_any(ScalarVisitor)
+    /// The value as it came, on one line and at most 200 characters of it: a string without its
+    /// quotes, `[…]` for a list, `{…}` for an object.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 }
 
-/// Reads an optional text.
-pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.map(|Scalar(text)| text))
-}
-
-/// Reads an optional number, boolean or id, also from its text (`"5"`). Empty is none.
-pub(crate) fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    let Some(text) = text(deserializer)? else { return Ok(None) };
-    match text.trim() {
-        "" => Ok(None),
-        text => text.parse().map(Some).map_err(|error| de::Error::custom(format_args!("{text:?}: {error}"))),
+/// The path and the value.
+impl fmt::Display for UnreadableMember {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: {}", self.path, self.text)
     }
 }
 
-/// An object; empty, in any form, is none. Serde alone would read a list by position.
-struct Object<T>(Option<T>);
+/// A server could send millions of them.
+const MAX_REPORTED: usize = 100;
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ObjectVisitor<T>(PhantomData<T>);
+/// Why a body cannot be read.
+#[derive(Debug)]
+pub(crate) struct ReadError {
+    /// The path of the value at fault; empty for the body as a whole.
+    pub(crate) path: String,
+    pub(crate) source: Error,
+}
 
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-            type Value = Object<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_unit<E>(self) -> Result<Object<T>, E> {
-                Ok(Object(None))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Object<T>, E> {
-                if text.is_empty() { Ok(Object(None)) } else { Err(E::invalid_type(Unexpected::Str(text), &self)) }
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Object<T>, A::Error> {
-                match entries.next_element::<IgnoredAny>()? {
-                    None => Ok(Object(None)),
-                    Some(_) => Err(de::Error::invalid_type(Unexpected::Seq, &self)),
-                }
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Object<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(members)).map(|object| Object(Some(object)))
-            }
-        }
-
-        deserializer.deserialize_any(ObjectVisitor(PhantomData))
+impl ReadError {
+    pub(crate) fn new(what: &str) -> Self {
+        Self { path: String::new(), source: de::Error::custom(what) }
     }
 }
 
-/// Reads an optional object.
-pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    Ok(Object::deserialize(deserializer)?.0)
+/// Reads a whole body, without byte-order mark.
+pub(crate) fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Vec<UnreadableMember>), ReadError> {
+    let reading = Reading::default();
+    let root = Place { reading: &reading, parent: None, step: Step::Root, is_essential: true };
+    // Checked once as a whole, which is faster than string by string.
+    let read = str::from_utf8(body).map_err(de::Error::custom).and_then(|text| {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let value = root.value().deserialize(&mut json)?;
+        json.end()?;
+        value.ok_or_else(|| de::Error::custom("expected an object or a list"))
+    });
+    match read {
+        Ok(value) => Ok((value, reading.unreadable.into_inner())),
+        Err(source) => Err(ReadError { path: reading.failed_at.into_inner().unwrap_or_default(), source }),
+    }
 }
 
-/// Reads a list of objects; empty, in any form, is an empty one. Entries that are none are left out, and
-/// take no room: the bound on objects does not count them.
-pub(crate) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    struct ObjectsVisitor<T>(PhantomData<T>);
+/// What is known of one reading as a whole.
+#[derive(Default)]
+struct Reading {
+    unreadable: RefCell<Vec<UnreadableMember>>,
+    /// The path of the value that ends the reading.
+    failed_at: RefCell<Option<String>>,
+}
 
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectsVisitor<T> {
-        type Value = Vec<T>;
+/// Where a value is. Places are linked on the stack, so a path costs nothing until it is needed.
+struct Place<'p> {
+    reading: &'p Reading,
+    parent: Option<&'p Place<'p>>,
+    step: Step<'p>,
+    is_essential: bool,
+}
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of objects")
-        }
+enum Step<'p> {
+    Root,
+    Member(&'p str),
+    Entry(usize),
+}
 
-        fn visit_unit<E>(self) -> Result<Vec<T>, E> {
-            Ok(Vec::new())
-        }
-
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<T>, E> {
-            if text.is_empty() { Ok(Vec::new()) } else { Err(E::invalid_type(Unexpected::Str(text), &self)) }
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Vec<T>, A::Error> {
-            match members.next_key::<IgnoredAny>()? {
-                None => Ok(Vec::new()),
-                Some(_) => Err(de::Error::invalid_type(Unexpected::Map, &self)),
-            }
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Vec<T>, A::Error> {
-            let mut objects = Vec::new();
-            while let Some(Object(object)) = entries.next_element()? {
-                objects.extend(object);
-            }
-            Ok(objects)
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.parent.map_or(Ok(()), |parent| parent.fmt(f))?;
+        match self.step {
+            Step::Root => Ok(()),
+            Step::Member(name) if self.parent.is_some_and(|parent| parent.parent.is_some()) => write!(f, ".{name}"),
+            Step::Member(name) => f.write_str(name),
+            Step::Entry(index) => write!(f, "[{index}]"),
         }
     }
-
-    deserializer.deserialize_any(ObjectsVisitor(PhantomData))
 }
 
-/// Reads a list or map of anything else. The document has none yet.
-#[allow(dead_code)]
-pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// Reads an optional time. Without offset it is UTC, as the documents say in words.
-/// Empty and the year one (the "not set" of .NET) are none.
-pub(crate) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
-    parse_time(&text).map_err(|()| de::Error::invalid_value(Unexpected::Str(&text), &"an ISO 8601 date and time"))
-}
-
-fn parse_time(text: &str) -> Result<Option<DateTime<Utc>>, ()> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Ok(None);
+impl<'p> Place<'p> {
+    fn below(&'p self, step: Step<'p>, is_essential: bool) -> Self {
+        Self { reading: self.reading, parent: Some(self), step, is_essential }
     }
-    // ISO 8601 also has offsets without colon, and people write a space for the T or before the offset.
-    let text = match text.rsplit_once(' ') {
-        Some((time, offset)) if offset.starts_with(['+', '-', 'Z']) => time.to_owned() + offset,
-        _ => text.to_owned(),
+
+    /// Reads the value of this place.
+    fn value<T>(&'p self) -> Value<'p, T> {
+        Value { place: self, of: PhantomData }
+    }
+
+    /// Marks this place as the one at fault, unless a deeper one is already.
+    #[cold]
+    fn fail<E>(&self, error: E) -> E {
+        self.reading.failed_at.borrow_mut().get_or_insert_with(|| on_one_line(&self.to_string()));
+        error
+    }
+
+    /// Reports a value that is left out; fails if it must not be.
+    #[cold]
+    fn leave_out<T, E>(&self, text: impl fmt::Display, error: E) -> Result<Option<T>, E> {
+        if self.is_essential {
+            return Err(self.fail(error));
+        }
+        let mut unreadable = self.reading.unreadable.borrow_mut();
+        if unreadable.len() < MAX_REPORTED {
+            let (path, text) = (on_one_line(&self.to_string()), on_one_line(&text.to_string()));
+            unreadable.push(UnreadableMember { path, text });
+        }
+        Ok(None)
+    }
+
+    /// What a type makes of a value that is absent.
+    fn absent<'de, T: Deserialize<'de>, E: de::Error>(&self) -> Result<T, E> {
+        T::deserialize(Offer::new(Scalar::Null)).map_err(|error| self.fail(error))
+    }
+}
+
+/// Reads one value, whatever it is, as a `T`; `None` if it is to be left out.
+struct Value<'p, T> {
+    place: &'p Place<'p>,
+    of: PhantomData<T>,
+}
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Value<'_, T> {
+    type Value = Option<T>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+macro_rules! scalars {
+    ($($visit:ident($type:ty) => $scalar:ident),*) => {
+        $(fn $visit<E: de::Error>(self, value: $type) -> Result<Option<T>, E> {
+            self.scalar(Scalar::$scalar(value))
+        })*
     };
-    let text = text.replacen(' ', "T", 1);
-    let time = DateTime::parse_from_rfc3339(&text)
-        .or_else(|_| DateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f%#z"))
-        .map(|time| time.to_utc())
-        .or_else(|_| text.parse::<NaiveDateTime>().map(|time| time.and_utc()))
-        .map_err(|_| ())?;
-    // An offset can move the sentinel to the last day of the year before.
-    Ok((time.year() > 1).then_some(time))
 }
 
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn entries_that_are_none_take_no_room() {
-        for none in ["null", "[]", "\"\""] {
-            let list = format!("[{}{none}]", format!("{none},").repeat(1000));
-            let list = super::objects::<_, crate::models::DeviceBatch>(&mut serde_json::Deserializer::from_str(&list));
-            assert!(list.is_ok_and(|list| list.capacity() == 0), "{none}");
+/// `null` arrives as a unit, and strings of the body as they are or unescaped.
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Value<'_, T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    scalars! { visit_bool(bool) => Bool, visit_i64(i64) => Signed, visit_u64(u64) => Unsigned, visit_f64(f64) => Float,
+    visit_str(&str) => Text }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Option<T>, E> {
+        self.scalar(Scalar::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Option<T>, A::Error> {
+        let mut list = Parts::new(list);
+        match T::deserialize(ListOf { list: &mut list, place: self.place }) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if self.is_over(&list) => Err(self.place.fail(error)),
+            Err(error) => {
+                list.skip_entries()?;
+                // Some servers write an absent object as an empty list.
+                let is_absent_object = list.was_for_struct && list.count == 0;
+                if is_absent_object { Ok(self.if_absent()) } else { self.place.leave_out("[…]", error) }
+            }
         }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Option<T>, A::Error> {
+        let mut object = Parts::new(object);
+        match T::deserialize(ObjectOf { object: &mut object, place: self.place }) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if self.is_over(&object) => Err(self.place.fail(error)),
+            Err(error) => {
+                object.skip_members()?;
+                self.place.leave_out("{…}", error)
+            }
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Value<'_, T> {
+    #[inline]
+    fn scalar<E: de::Error>(self, value: Scalar<'_>) -> Result<Option<T>, E> {
+        match T::deserialize(Offer::new(value)) {
+            Ok(value) => Ok(Some(value)),
+            Err(Refused) => self.refused(value),
+        }
+    }
+
+    /// Offers a scalar in the other forms that it may have been meant in.
+    #[cold]
+    fn refused<E: de::Error>(self, value: Scalar<'_>) -> Result<Option<T>, E> {
+        let mut found = None;
+        if value.is_absent() {
+            return Ok(self.if_absent());
+        }
+        value.in_other_forms(&mut |form| {
+            found = T::deserialize(Offer::<Refused>::new(form)).ok();
+            found.is_some()
+        });
+        match found {
+            Some(found) => Ok(Some(found)),
+            // Once more, for the words.
+            None => match T::deserialize(Offer::new(value)) {
+                Ok(found) => Ok(Some(found)),
+                Err(error) => self.place.leave_out(value, error),
+            },
+        }
+    }
+
+    fn if_absent(self) -> Option<T> {
+        T::deserialize(Offer::<Refused>::new(Scalar::Null)).ok()
+    }
+
+    /// Whether the body cannot be read further: it is broken, or an essential part of it was refused.
+    fn is_over<A>(&self, parts: &Parts<A>) -> bool {
+        parts.is_broken || self.place.reading.failed_at.borrow().is_some()
     }
 }

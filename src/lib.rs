@@ -22,10 +22,13 @@ mod fault;
 mod fleet;
 mod foreign;
 mod generated;
+mod ids;
 mod lenient;
 pub mod models;
+mod open_enum;
 mod response;
 mod retry;
+mod time;
 mod uri;
 mod wait;
 mod wire;
@@ -42,8 +45,17 @@ pub use credential::{
 pub use customers::{BatchUploadStatus, BatchUploads, Customer, Customers, DeviceBatches};
 pub use device_error::{DeviceError, FailedDevice, UploadSummary};
 pub use error::{Error, ErrorKind};
+pub use lenient::UnreadableMember;
 pub use models::{BatchTrackingId, CustomerId};
 pub use response::Response;
 pub use retry::RetryPolicy;
 pub use uri::BatchUpload;
 pub use wait::Wait;
+
+/// The specification that the client is generated from: an OpenAPI 3.0 document in YAML, for clients in
+/// other languages, mocks and documentation.
+///
+/// ```
+/// assert!(partner_center_devices::OPENAPI.contains("operationId: getBatchUploadStatus"));
+/// ```
+pub const OPENAPI: &str = include_str!("../openapi/partner-center-devices.yaml");

@@ -15,34 +15,48 @@
 //! device.status = Some(UploadStatus::Finished);
 //! assert_eq!(device.error_code, None);
 //! ```
+//!
+//! # Storing and reading again
+//!
+//! `Serialize` writes what the service writes: times without an offset, absent members left out.
+//! `Deserialize` reads that back. A raw body of the service can be written in more ways than one; read it
+//! with [`from_slice`], which is how the client itself reads.
 
-use std::fmt;
-
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use uuid::Uuid;
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
 
 use crate::error::Error;
-use crate::foreign::on_one_line;
-use crate::lenient::Scalar;
+use crate::lenient;
+use crate::wire::BYTE_ORDER_MARK;
 
-pub use crate::generated::UploadStatus;
-pub use crate::generated::types::{
-    BatchTrackingId, BatchUploadDetails, CustomerId, DeviceBatch, DeviceBatchCollection, DeviceUploadDetails,
-    KeyValuePair, Link, ResourceAttributes, ResourceLinks,
-};
+pub use crate::generated::types::*;
 
-/// Reads an id. White space around it is dropped: it comes from files and command lines.
-pub(crate) fn guid(what: &str, text: &str) -> Result<Uuid, Error> {
-    let wrong = |_| Error::config(format!("\"{}\" is no {what}: a GUID is expected", on_one_line(text)));
-    Uuid::parse_str(text.trim()).map_err(wrong)
+/// A date and time of the service. On the wire it has no offset and is meant as UTC.
+pub type PartnerDateTime = DateTime<Utc>;
+
+/// Reads a body that the service sent, in the way the client does: numbers for texts, any letter case,
+/// times in any form, a byte-order mark. Members that cannot be read and decide nothing are absent.
+///
+/// ```
+/// use partner_center_devices::models::{self, BatchUploadDetails, UploadStatus};
+///
+/// # fn main() -> Result<(), partner_center_devices::Error> {
+/// let stored = br#"{ "Status": 3, "startedTime": "2017-07-25T10:00:00", "devicesStatus": null }"#;
+/// let upload: BatchUploadDetails = models::from_slice(stored)?;
+/// assert_eq!(upload.status, Some(UploadStatus::Finished));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// [`Decode`](crate::ErrorKind::Decode) with the path of the member at fault.
+pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+    lenient::from_slice(body).map(|(value, _)| value).map_err(Error::unreadable)
 }
 
 impl UploadStatus {
-    /// The numbers that older answers have in place of texts: `DeviceUploadStatusType` of
-    /// Microsoft's .NET SDK, in its order.
-    const BY_NUMBER: [Self; 5] =
-        [Self::Unknown, Self::Queued, Self::Processing, Self::Finished, Self::FinishedWithErrors];
-
     /// Whether the upload has ended: `finished` or `finished_with_errors`.
     ///
     /// A status that this crate does not know has not ended.
@@ -55,40 +69,5 @@ impl UploadStatus {
     /// ```
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Finished | Self::FinishedWithErrors)
-    }
-}
-
-/// Letter case, hyphens and underscores make no difference: one published table writes
-/// `in-progress` beside `finished_with_errors`. A number is the status that it stands for. Any other
-/// text is kept as it is.
-impl From<&str> for UploadStatus {
-    fn from(text: &str) -> Self {
-        fn letters(text: &str) -> impl Iterator<Item = char> {
-            text.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_lowercase())
-        }
-        let name = text.trim();
-        let listed = match name.parse::<usize>() {
-            Ok(number) => Self::BY_NUMBER.get(number),
-            Err(_) => Self::LISTED.iter().find(|status| letters(status.as_str()).eq(letters(name))),
-        };
-        listed.cloned().unwrap_or_else(|| Self::Other(text.to_owned()))
-    }
-}
-
-impl fmt::Display for UploadStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl Serialize for UploadStatus {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for UploadStatus {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Scalar::deserialize(deserializer)?.0.as_str().into())
     }
 }

@@ -3,9 +3,12 @@
 use std::ops::Deref;
 
 use http::{HeaderMap, StatusCode};
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::context::{CallIds, MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID, header_text};
+use crate::lenient::UnreadableMember;
+use crate::wire::Answer;
 
 /// The answer to a call: dereferences to the typed body, and keeps what identifies the exchange.
 ///
@@ -19,7 +22,7 @@ use crate::context::{CallIds, MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER
 /// let batches = customer.device_batches().get().await?;
 /// println!("{} batches, request {}", batches.items.len(), batches.request_id());
 /// println!("for Microsoft's support: {:?}, {:?}", batches.service_correlation_id(), batches.ms_cv());
-/// assert_eq!((batches.status().as_u16(), batches.attempts()), (200, 1));
+/// assert_eq!((batches.http_status().as_u16(), batches.attempts()), (200, 1));
 /// let list = batches.into_inner();
 /// # Ok(())
 /// # }
@@ -27,8 +30,8 @@ use crate::context::{CallIds, MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER
 #[derive(Clone, Debug)]
 pub struct Response<T> {
     pub(crate) body: T,
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
+    pub(crate) unreadable: Vec<UnreadableMember>,
+    pub(crate) answer: Answer,
     pub(crate) ids: CallIds,
     pub(crate) attempts: u32,
 }
@@ -39,14 +42,79 @@ impl<T> Response<T> {
         self.body
     }
 
-    /// The status of HTTP; that of an upload is the member `status` of the body.
-    pub fn status(&self) -> StatusCode {
-        self.status
+    /// The same response with something made of its body.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = partner_center_devices::emulator::Emulator::start().await?;
+    /// # let customer = emulator.partner().customers().by_id(emulator.example_customer());
+    /// let names = customer.device_batches().get().await?.map(|list| {
+    ///     list.items.into_iter().filter_map(|batch| batch.id).collect::<Vec<_>>()
+    /// });
+    /// assert_eq!((names.http_status().as_u16(), names.into_inner()), (200, vec!["Test batch".to_owned()]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Response<U> {
+        let Self { body, unreadable, answer, ids, attempts } = self;
+        Response { body: make(body), unreadable, answer, ids, attempts }
     }
 
-    /// The headers of the answer.
+    /// The same response with a reference to its body.
+    pub fn as_ref(&self) -> Response<&T> {
+        let Self { body, unreadable, answer, ids, attempts } = self;
+        Response { body, unreadable: unreadable.clone(), answer: answer.clone(), ids: *ids, attempts: *attempts }
+    }
+
+    /// The status of HTTP, such as 200. That of an upload is the member `status` of the typed body.
+    pub fn http_status(&self) -> StatusCode {
+        self.answer.status
+    }
+
+    /// The headers of the response.
     pub fn headers(&self) -> &HeaderMap {
-        &self.headers
+        &self.answer.headers
+    }
+
+    /// The body as it came, without byte-order mark. It has the members that the specification does not
+    /// list yet; [`models::from_slice`](crate::models::from_slice) reads it as the client did.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = partner_center_devices::emulator::Emulator::start().await?;
+    /// # let customer = emulator.partner().customers().by_id(emulator.example_customer());
+    /// let batches = customer.device_batches().get().await?;
+    /// let raw: serde_json::Value = serde_json::from_slice(batches.body())?;
+    /// assert_eq!(raw["items"][0]["devicesCount"], 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn body(&self) -> &[u8] {
+        &self.answer.body
+    }
+
+    /// The members that could not be read and are therefore absent from the typed body: at most 100.
+    ///
+    /// Members that decide what a response means, such as `status` and `devicesStatus`, are not among
+    /// them: if one of those cannot be read, the call fails.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = partner_center_devices::emulator::Emulator::start().await?;
+    /// # let customer = emulator.partner().customers().by_id(emulator.example_customer());
+    /// let batches = customer.device_batches().get().await?;
+    /// for member in batches.unreadable_members() {
+    ///     eprintln!("not read: {} is {}", member.path(), member.text());
+    /// }
+    /// # assert!(batches.unreadable_members().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn unreadable_members(&self) -> &[UnreadableMember] {
+        &self.unreadable
     }
 
     /// The `MS-RequestId` that was sent.
@@ -61,22 +129,22 @@ impl<T> Response<T> {
 
     /// The `MS-RequestId` that the service answered with.
     pub fn service_request_id(&self) -> Option<&str> {
-        header_text(&self.headers, &MS_REQUEST_ID)
+        header_text(&self.answer.headers, &MS_REQUEST_ID)
     }
 
     /// The `MS-CorrelationId` that the service answered with: for Microsoft's support.
     pub fn service_correlation_id(&self) -> Option<&str> {
-        header_text(&self.headers, &MS_CORRELATION_ID)
+        header_text(&self.answer.headers, &MS_CORRELATION_ID)
     }
 
     /// The correlation vector (`MS-CV`).
     pub fn ms_cv(&self) -> Option<&str> {
-        header_text(&self.headers, &MS_CV)
+        header_text(&self.answer.headers, &MS_CV)
     }
 
     /// The server that answered (`MS-ServerId`), as text: it has leading zeros.
     pub fn server_id(&self) -> Option<&str> {
-        header_text(&self.headers, &MS_SERVER_ID)
+        header_text(&self.answer.headers, &MS_SERVER_ID)
     }
 
     /// How many requests the call took, from 1.
@@ -90,5 +158,12 @@ impl<T> Deref for Response<T> {
 
     fn deref(&self) -> &T {
         &self.body
+    }
+}
+
+/// Writes the typed body.
+impl<T: Serialize> Serialize for Response<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.body.serialize(serializer)
     }
 }

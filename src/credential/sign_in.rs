@@ -16,7 +16,6 @@ use serde_json::Value;
 use crate::credential::cache::Issued;
 use crate::credential::{AccessToken, TokenRequest, trimmed};
 use crate::error::Error;
-use crate::lenient;
 use crate::retry::A_DAY;
 use crate::wire;
 
@@ -177,7 +176,7 @@ fn bearer() -> BasicTokenType {
 }
 
 fn token_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BasicTokenType, D::Error> {
-    Ok(match lenient::text(deserializer)? {
+    Ok(match Option::<String>::deserialize(deserializer)? {
         Some(other) if !other.eq_ignore_ascii_case("bearer") => BasicTokenType::Extension(other),
         _ => BasicTokenType::Bearer,
     })

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use partner_center_devices::models::{BatchUploadDetails, DeviceBatchCollection, UploadStatus};
-use partner_center_devices::{Error, ErrorKind, Response};
+use partner_center_devices::{Error, ErrorKind};
 use serde_json::json;
 
 use crate::server::{Server, TRACKING, answer, documented};
@@ -44,7 +44,7 @@ async fn reads_the_documented_upload_as_it_is_printed_without_content_type() {
 #[tokio::test]
 async fn a_response_carries_status_ids_and_headers() {
     let response = Server::answering(documented("batch_upload_status.http")).await.upload().get().await.unwrap();
-    assert_eq!(Response::status(&response), StatusCode::OK);
+    assert_eq!(response.http_status(), StatusCode::OK);
     assert_eq!(response.service_request_id(), Some("7b3e2e00-b330-4480-9d84-59ace713427f"));
     assert_eq!(response.service_correlation_id(), Some("4a5002a2-0c1b-4e57-b491-dbcf19c0e7b8"));
     assert_eq!(response.ms_cv(), Some("YrLe3w6BbUSMt1fi.0"));
@@ -120,6 +120,7 @@ async fn a_status_is_read_in_any_form_and_keeps_what_it_does_not_know() {
         (json!("finished_with_errors"), UploadStatus::FinishedWithErrors),
         (json!("in-progress"), UploadStatus::InProgress),
         (json!("in_progress"), UploadStatus::InProgress),
+        (json!("finished with errors"), UploadStatus::FinishedWithErrors),
         (json!("FINISHED"), UploadStatus::Finished),
         (json!("FinishedWithErrors"), UploadStatus::FinishedWithErrors),
         (json!(0), UploadStatus::Unknown),
@@ -133,7 +134,6 @@ async fn a_status_is_read_in_any_form_and_keeps_what_it_does_not_know() {
         (json!(-1), other("-1")),
         (json!("Paused by operator"), other("Paused by operator")),
         (json!("finished_"), UploadStatus::Finished),
-        (json!(""), other("")),
         (json!("3"), UploadStatus::Finished),
         (json!(" finished "), UploadStatus::Finished),
         (json!("7"), other("7")),
@@ -174,10 +174,14 @@ async fn a_time_is_read_in_any_form() {
 }
 
 #[tokio::test]
-async fn a_time_that_is_none_is_an_error_and_no_other_time() {
-    for form in ["2017-07-25 1 0:00:00", "2017-07-25T10:00:00.1 2", "2017-07-25 10:00:00 UTC+2", "yesterday"] {
-        let error = read_upload(json!({ "completedTime": form }).to_string()).await.unwrap_err();
-        assert!(error.to_string().contains("at `completedTime`"), "{form}: {error}");
+async fn a_text_that_is_not_a_time_is_absent_and_not_another_time() {
+    for form in
+        ["2017-07-25 1 0:00:00", "2017-07-25T10:00:00.1 2", "2017-07-25 10:00:00 UTC+2", "yesterday", "2017-13-01"]
+    {
+        let server = Server::with_body(json!({ "completedTime": form }).to_string()).await;
+        let upload = server.upload().get().await.unwrap();
+        let [member] = upload.unreadable_members() else { panic!("{form}: {:?}", upload.unreadable_members()) };
+        assert_eq!((upload.completed_time, member.path(), member.text()), (None, "completedTime", form));
     }
 }
 
@@ -218,10 +222,9 @@ async fn a_list_is_no_object_and_an_empty_one_is_none() {
         assert!(error.to_string().contains("at `devicesStatus`"), "{error}");
     }
     for (body, path) in [
-        (json!({ "links": ["x"] }), "links"),
-        (json!({ "attributes": ["x", "y"] }), "attributes"),
         (json!({ "items": [["x"]] }), "items[0]"),
-        (json!({ "attributes": "x" }), "attributes"),
+        (json!({ "items": ["x"] }), "items[0]"),
+        (json!({ "items": [{}, { "status": [] }] }), "items[1].status"),
     ] {
         let error = read_batches(body.to_string()).await.unwrap_err();
         assert!(error.to_string().contains(&format!("at `{path}`")), "{error}");
@@ -250,7 +253,8 @@ async fn device_count_stands_for_devices_count() {
 async fn an_answer_with_both_spellings_of_the_count_is_read() {
     for (body, expected) in [
         (json!({ "devicesCount": 5, "deviceCount": 5 }), Some(5)),
-        (json!({ "deviceCount": 4, "devicesCount": 5 }), Some(5)),
+        (json!({ "deviceCount": 4, "devicesCount": 5 }), Some(4)),
+        (json!({ "devicecount": 4, "devicesCount": 5 }), Some(4)),
         (json!({ "deviceCount": 4, "devicesCount": null }), Some(4)),
         (json!({ "deviceCount": null }), None),
     ] {
@@ -262,7 +266,7 @@ async fn an_answer_with_both_spellings_of_the_count_is_read() {
 #[tokio::test]
 async fn a_decode_error_has_no_more_than_a_line_of_the_body_in_its_source() {
     let long = "x".repeat(1_000_000);
-    for body in [json!({ "startedTime": long }), json!({ "attributes": long })] {
+    for body in [json!({ "devicesStatus": long }), json!({ "devicesStatus": [long] })] {
         let error = read_upload(body.to_string()).await.unwrap_err();
         assert!(format!("{error:?}").len() < 2000, "{error}");
         assert!(std::error::Error::source(&error).is_some());
@@ -282,7 +286,8 @@ async fn the_servers_total_count_is_kept() {
 async fn an_unreadable_200_names_the_field_at_fault_and_keeps_the_body() {
     let cases = [
         (r#"{"devicesStatus":[{},{"status":{}}]}"#, "devicesStatus[1].status"),
-        (r#"{"startedTime":"yesterday"}"#, "startedTime"),
+        (r#"{"Status":[1]}"#, "status"),
+        (r#"{"devicesStatus":[{},{},{"errorCode":{"a":1}}]}"#, "devicesStatus[2].errorCode"),
         (r#"{"devicesStatus":"none"}"#, "devicesStatus"),
     ];
     for (body, path) in cases {
@@ -293,8 +298,6 @@ async fn an_unreadable_200_names_the_field_at_fault_and_keeps_the_body() {
         assert_eq!(error.status(), Some(StatusCode::OK));
         assert!(!error.is_retryable());
     }
-    let error = read_batches(r#"{"items":[{"devicesCount":99999999999}]}"#).await.unwrap_err();
-    assert!(error.to_string().contains("items[0].devicesCount"), "{error}");
 }
 
 #[tokio::test]

@@ -143,8 +143,8 @@ fn ids_are_guids_and_show_in_lower_case_with_hyphens() {
         let error = text.parse::<CustomerId>().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         let line = error.to_string();
-        assert!(line.ends_with("is no customer id: a GUID is expected") && !line.contains('\u{1b}'), "{line}");
+        assert!(line.ends_with("is not a customer ID: expected a GUID") && !line.contains('\u{1b}'), "{line}");
         let error = BatchTrackingId::try_from(text).unwrap_err();
-        assert!(error.to_string().ends_with("is no batch tracking id: a GUID is expected"), "{error}");
+        assert!(error.to_string().ends_with("is not a batch tracking ID: expected a GUID"), "{error}");
     }
 }

@@ -182,6 +182,6 @@ async fn a_device_is_named_by_what_it_has() {
     assert_eq!(lines[4], "device with serial number To be filled by O.E.M.: 899 A sentence.");
     assert_eq!(lines[5], "device 7 of the upload: failed without a reason");
     let empty = of_devices(json!([{ "status": "" }, { "status": "finished_with_errors" }])).await;
-    let words = "2 devices: 1 without status, 1 finished_with_errors; errors: 1 × without a reason";
+    let words = "2 devices: 1 unknown, 1 finished_with_errors; errors: 1 × without a reason";
     assert_eq!(empty.summary().to_string(), words);
 }

@@ -100,7 +100,7 @@ async fn the_link_of_the_documented_batch_is_followed() {
     emulator.add_resource(devices.uri.as_deref().unwrap(), json!({ "totalCount": 5 }));
     let answer = emulator.partner().follow::<Value>(devices).await.unwrap();
     assert_eq!(answer["totalCount"], 5);
-    assert_eq!((answer.status(), answer.attempts()), (StatusCode::OK, 1));
+    assert_eq!((answer.http_status(), answer.attempts()), (StatusCode::OK, 1));
     let path = &emulator.requests()[1].path;
     assert_eq!(path, &format!("/v1/customers/{CUSTOMER}/deviceBatches/Test%20batch/devices"));
 }

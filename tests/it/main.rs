@@ -11,6 +11,7 @@ mod examples;
 mod faults;
 mod links;
 mod properties;
+mod reading;
 mod reliability;
 mod requests;
 mod secrets;

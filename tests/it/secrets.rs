@@ -81,7 +81,7 @@ async fn a_token_is_in_no_debug_output_no_error_and_no_log() {
         answer("500 Internal Server Error", &headers, &echo),
         answer("302 Found", &headers, &echo),
         answer("200 OK", &headers, format!(r#"{{"status":{{"{TOKEN}":1}}}}"#)),
-        answer("200 OK", &headers, format!(r#"{{"startedTime":"{TOKEN}"}}"#)),
+        answer("200 OK", &headers, format!(r#"{{"devicesStatus":"{TOKEN}"}}"#)),
         b"HTTP/1.1 200 OK\r\nbroken".to_vec(),
     ];
     let count = replies.len();

@@ -872,7 +872,7 @@ async fn secrets_are_in_no_debug_output_no_error_and_no_log() {
     }
     for body in [
         format!("{{\"status\":{{\"{access_token}\":1}}}}"),
-        format!("{{\"startedTime\":\"{}\"}}", access_token.replace('/', "\\/")),
+        format!("{{\"devicesStatus\":\"{}\"}}", access_token.replace('/', "\\/")),
     ] {
         leaves.push(("the service", vec![ok(&good), Reply::Send(answer("200 OK", &echoed, body))]));
     }

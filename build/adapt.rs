@@ -1,0 +1,163 @@
+//! What the generated client has to have for `src/`: the types that stand for some schemas, the marks that
+//! reading goes by, and calls that outlive new parameters.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+
+use heck::{ToPascalCase, ToSnakeCase};
+use proc_macro2::TokenStream;
+use quote::{ToTokens, format_ident, quote};
+use serde_json::Value;
+use syn::{FnArg, ImplItem, Item, parse_quote};
+
+use crate::members;
+
+/// What `src/` knows of the named schemas: types that stand for some of them, and marks on members.
+#[derive(Default)]
+pub(crate) struct OwnTypes {
+    /// The paths of types, by the name of the schema in Rust.
+    pub(crate) paths: BTreeMap<String, String>,
+    /// Lines that make types by a macro of `src/`.
+    lines: TokenStream,
+    marks: BTreeMap<String, TokenStream>,
+}
+
+impl OwnTypes {
+    pub(crate) fn of(document: &Value) -> Result<Self, String> {
+        let mut own = Self::default();
+        for (name, schema) in members(&document["components"]["schemas"]) {
+            let line = own.read(&name.to_pascal_case(), schema);
+            own.lines.extend(line.map_err(|what| format!("components/schemas/{name}: {what}"))?);
+        }
+        Ok(own)
+    }
+
+    fn read(&mut self, name: &str, schema: &Value) -> Result<TokenStream, String> {
+        let (ident, docs) = (format_ident!("{name}"), schema["description"].as_str().unwrap_or(name).trim());
+        let (mut essential, mut aliases) = (Vec::new(), Vec::new());
+        for (member, property) in members(&schema["properties"]) {
+            match (&property["x-essential"], &property["x-alias"]) {
+                (Value::Null | Value::Bool(_), Value::Null | Value::String(_)) => {}
+                _ => return Err(format!("{member}: x-essential takes true or false, x-alias a text")),
+            }
+            essential.extend((property["x-essential"] == true).then_some(member));
+            aliases.extend(property["x-alias"].as_str().map(|alias| quote!((#alias, #member))));
+        }
+        self.marks.insert(name.to_owned(), quote!(essential: &[#(#essential),*], aliases: &[#(#aliases),*]));
+
+        let mut path = format!("crate::generated::types::{name}");
+        // A closed list is open here, too: services add values.
+        let list = schema.get("x-extensible-enum").or(schema.get("enum")).filter(|_| schema["type"] == "string");
+        let line = match (list, schema["format"].as_str()) {
+            (Some(list), _) => {
+                let values: Vec<String> = serde_json::from_value(list.clone()).map_err(|error| error.to_string())?;
+                let variants = values.iter().map(|value| variant(value)).collect::<Result<Vec<_>, _>>()?;
+                if let Some(twice) = (1..values.len()).find(|n| variants[..*n].contains(&variants[*n])) {
+                    return Err(format!("{:?} makes no variant of its own", values[twice]));
+                }
+                let numbered = schema["x-enum-by-number"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                let numbered = numbered.map(variant).collect::<Result<Vec<_>, _>>()?;
+                let listed = values.iter().map(|value| format!("`{value}`"));
+                quote! { crate::open_enum::open_enum! {
+                    #[doc = #docs] #ident { #(#[doc = #listed] #variants = #values,)* } by_number [#(#numbered)*]
+                } }
+            }
+            (_, Some("uuid")) => {
+                let what = name.to_snake_case().replace('_', " ").replace(" id", " ID");
+                quote!(crate::ids::guid_id! { #[doc = #docs] #ident, #what })
+            }
+            (_, Some("partner-date-time")) => {
+                path = "crate::models::PartnerDateTime".to_owned();
+                TokenStream::new()
+            }
+            _ => return Ok(TokenStream::new()),
+        };
+        self.paths.insert(name.to_owned(), path);
+        Ok(line)
+    }
+}
+
+fn variant(value: &str) -> Result<syn::Ident, String> {
+    let variant = syn::parse_str(&value.to_pascal_case()).ok().filter(|variant| variant != "Other");
+    variant.ok_or_else(|| format!("{value:?} makes no variant of its own"))
+}
+
+/// Adds what no setting of progenitor's can: the types of `src/`, the table of marks, room for further
+/// members, and calls without their optional arguments.
+pub(crate) fn adapt(mut client: syn::File, own: &OwnTypes) -> Result<syn::File, Box<dyn Error>> {
+    let mut schemas = Vec::new();
+    for item in &mut client.items {
+        match item {
+            Item::Use(item) => {
+                let ours = item.tree.to_token_stream().to_string().replace("progenitor_client", "crate::wire");
+                (item.vis, item.tree) = (parse_quote!(pub(crate)), syn::parse_str(&ours)?);
+            }
+            Item::Impl(item) if item.trait_.is_none() => {
+                let short: Vec<_> = item.items.iter_mut().filter_map(without_optional_arguments).collect();
+                item.items.extend(short);
+            }
+            Item::Mod(module) if module.ident == "types" => {
+                let items = &mut module.content.get_or_insert_default().1;
+                for item in items.iter_mut() {
+                    match item {
+                        Item::Mod(module) => module.vis = parse_quote!(pub(crate)),
+                        Item::Struct(item) if matches!(item.fields, syn::Fields::Named(_)) => {
+                            schemas.push(adapt_struct(item, own)?);
+                        }
+                        _ => {}
+                    }
+                }
+                items.extend(syn::parse2::<syn::File>(own.lines.clone())?.items);
+            }
+            _ => {}
+        }
+    }
+    client.items.push(parse_quote!(pub(crate) static SCHEMAS: &[crate::lenient::Schema] = &[#(#schemas),*];));
+    Ok(client)
+}
+
+/// Returns the struct's line in the table of marks.
+fn adapt_struct(item: &mut syn::ItemStruct, own: &OwnTypes) -> Result<TokenStream, String> {
+    let name = item.ident.to_string();
+    item.attrs.push(parse_quote!(#[non_exhaustive]));
+    item.attrs.push(parse_quote!(#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]));
+    let mut fields = BTreeSet::new();
+    for field in &mut item.fields {
+        if !fields.insert(field.ident.clone()) {
+            let field = field.ident.to_token_stream();
+            return Err(format!("components/schemas/{name}: two members become the same field `{field}`"));
+        }
+        let ty = field.ty.to_token_stream().to_string();
+        if ty.contains("PartnerDateTime") {
+            // Lists and maps have a default already.
+            let default = ty.contains("Option").then(|| quote!(default,));
+            let as_sent = format!("<{ty} as crate::time::Times>::OnTheWire");
+            let (read, write) = ("crate::time::deserialize", "crate::time::serialize");
+            field.attrs.push(parse_quote!(#[serde(#default deserialize_with = #read, serialize_with = #write)]));
+            field.attrs.push(parse_quote!(#[cfg_attr(feature = "schemars", schemars(with = #as_sent))]));
+        }
+    }
+    let marks = own.marks.get(&name).cloned().unwrap_or(quote!(essential: &[], aliases: &[]));
+    Ok(quote!(crate::lenient::Schema { name: #name, #marks }))
+}
+
+/// Gives the name of an operation to a method that has its required arguments only; the method with all of
+/// them is called `…_with`. So an optional parameter that is new in the document breaks no call.
+fn without_optional_arguments(item: &mut ImplItem) -> Option<ImplItem> {
+    let ImplItem::Fn(all) = item else { return None };
+    let is_optional =
+        |one: &&FnArg| matches!(one, FnArg::Typed(one) if one.ty.to_token_stream().to_string().starts_with("Option"));
+    let mut short = all.clone();
+    short.sig.inputs = all.sig.inputs.iter().filter(|one| !is_optional(one)).cloned().collect();
+    if short.sig.inputs.len() == all.sig.inputs.len() {
+        return None;
+    }
+    all.sig.ident = format_ident!("{}_with", all.sig.ident);
+    let (name, inputs) = (&all.sig.ident, all.sig.inputs.iter());
+    let arguments = inputs.filter_map(|one| match one {
+        FnArg::Typed(typed) => Some(if is_optional(&one) { quote!(None) } else { typed.pat.to_token_stream() }),
+        FnArg::Receiver(_) => None,
+    });
+    short.block = parse_quote!({ self.#name(#(#arguments),*).await });
+    Some(ImplItem::Fn(short))
+}

@@ -1,0 +1,75 @@
+//! Identifiers that are GUIDs. `build.rs` writes one line for each schema of this kind, so that a customer
+//! ID and a batch tracking ID are two types that cannot be mistaken for each other.
+
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::foreign::on_one_line;
+
+macro_rules! guid_id {
+    ($(#[$meta:meta])* $name:ident, $what:literal) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ::serde::Serialize, ::serde::Deserialize)]
+        #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
+        #[serde(transparent)]
+        pub struct $name(pub ::uuid::Uuid);
+
+        impl ::std::ops::Deref for $name {
+            type Target = ::uuid::Uuid;
+
+            fn deref(&self) -> &::uuid::Uuid {
+                &self.0
+            }
+        }
+
+        impl ::std::convert::From<$name> for ::uuid::Uuid {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl ::std::convert::From<::uuid::Uuid> for $name {
+            fn from(id: ::uuid::Uuid) -> Self {
+                Self(id)
+            }
+        }
+
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl ::std::str::FromStr for $name {
+            type Err = crate::error::Error;
+
+            fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
+                crate::ids::parse($what, text).map(Self)
+            }
+        }
+
+        impl ::std::convert::TryFrom<&str> for $name {
+            type Error = crate::error::Error;
+
+            fn try_from(text: &str) -> ::std::result::Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl ::std::convert::TryFrom<::std::string::String> for $name {
+            type Error = crate::error::Error;
+
+            fn try_from(text: ::std::string::String) -> ::std::result::Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+    };
+}
+
+pub(crate) use guid_id;
+
+/// White space around an ID is dropped: it comes from files and command lines.
+pub(crate) fn parse(what: &str, text: &str) -> Result<Uuid, Error> {
+    let wrong = |_| Error::config(format!("\"{}\" is not a {what}: expected a GUID", on_one_line(text)));
+    Uuid::parse_str(text.trim()).map_err(wrong)
+}

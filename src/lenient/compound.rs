@@ -1,0 +1,327 @@
+//! Lists and objects of the body, and how they are offered to a type that asks for a kind of value.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::{
+    self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor,
+};
+use serde::forward_to_deserialize_any;
+
+use crate::generated::SCHEMAS;
+use crate::lenient::scalar::nothing;
+use crate::lenient::{Place, Schema, Step};
+
+/// The parts of a list or an object, with what it takes to go on behind it after its type refused it.
+pub(super) struct Parts<A> {
+    inner: A,
+    /// How many entries or members have been begun.
+    pub(super) count: usize,
+    value_is_next: bool,
+    /// The body is at fault, and not the type.
+    pub(super) is_broken: bool,
+    pub(super) was_for_struct: bool,
+}
+
+impl<A> Parts<A> {
+    pub(super) fn new(inner: A) -> Self {
+        Self { inner, count: 0, value_is_next: false, is_broken: false, was_for_struct: false }
+    }
+
+    fn checked<R, E>(&mut self, outcome: Result<R, E>) -> Result<R, E> {
+        self.is_broken |= outcome.is_err();
+        outcome
+    }
+
+    pub(super) fn skip_entries<'de>(&mut self) -> Result<(), A::Error>
+    where
+        A: SeqAccess<'de>,
+    {
+        while self.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    pub(super) fn skip_members<'de>(&mut self) -> Result<(), A::Error>
+    where
+        A: MapAccess<'de>,
+    {
+        if self.value_is_next {
+            self.next_value::<IgnoredAny>()?;
+        }
+        while self.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+}
+
+/// The list as it is, for types that take any value.
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Parts<A> {
+    type Error = A::Error;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
+        let element = self.inner.next_element_seed(seed);
+        self.count += usize::from(!matches!(element, Ok(None)));
+        self.checked(element)
+    }
+}
+
+/// The object as it is, for types that take any value.
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Parts<A> {
+    type Error = A::Error;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
+        let key = self.inner.next_key_seed(seed);
+        self.value_is_next = matches!(key, Ok(Some(_)));
+        self.checked(key)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        self.value_is_next = false;
+        let value = self.inner.next_value_seed(seed);
+        self.checked(value)
+    }
+}
+
+macro_rules! same_for_both {
+    () => {
+        forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+            tuple tuple_struct identifier ignored_any
+        }
+
+        fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, A::Error> {
+            visitor.visit_some(self)
+        }
+
+        fn deserialize_newtype_struct<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            visitor: V,
+        ) -> Result<V::Value, A::Error> {
+            visitor.visit_newtype_struct(self)
+        }
+    };
+}
+
+/// Offers a list to a type.
+pub(super) struct ListOf<'l, 'p, A> {
+    pub(super) list: &'l mut Parts<A>,
+    pub(super) place: &'p Place<'p>,
+}
+
+impl<'de, A: SeqAccess<'de>> Deserializer<'de> for ListOf<'_, '_, A> {
+    type Error = A::Error;
+
+    same_for_both! {}
+    forward_to_deserialize_any! { map enum }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, A::Error> {
+        visitor.visit_seq(self.list)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, A::Error> {
+        visitor.visit_seq(self)
+    }
+
+    /// Derived code would read the list by position.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        self.list.was_for_struct = true;
+        Err(de::Error::invalid_type(Unexpected::Seq, &visitor))
+    }
+}
+
+/// The entries that can be read.
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for ListOf<'_, '_, A> {
+    type Error = A::Error;
+
+    fn next_element<T: Deserialize<'de>>(&mut self) -> Result<Option<T>, A::Error> {
+        loop {
+            let place = self.place.below(Step::Entry(self.list.count), self.place.is_essential);
+            match self.list.next_element_seed(place.value()).map_err(|error| place.fail(error))? {
+                None => return Ok(None),
+                Some(Some(entry)) => return Ok(Some(entry)),
+                Some(None) => {}
+            }
+        }
+    }
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
+        self.list.next_element_seed(seed)
+    }
+}
+
+/// Offers an object to a type.
+pub(super) struct ObjectOf<'o, 'p, A> {
+    pub(super) object: &'o mut Parts<A>,
+    pub(super) place: &'p Place<'p>,
+}
+
+impl<'o, 'p, A> ObjectOf<'o, 'p, A> {
+    fn members(self, of: Option<Struct>) -> Members<'o, 'p, A> {
+        Members { object: self.object, place: self.place, of, name: Cow::Borrowed("") }
+    }
+}
+
+impl<'de, A: MapAccess<'de>> Deserializer<'de> for ObjectOf<'_, '_, A> {
+    type Error = A::Error;
+
+    same_for_both! {}
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, A::Error> {
+        visitor.visit_map(self.object)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, A::Error> {
+        visitor.visit_map(self.members(None))
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, A::Error> {
+        match self.object.next_key::<IgnoredAny>()? {
+            None => visitor.visit_seq(nothing()),
+            Some(_) => Err(de::Error::invalid_type(Unexpected::Map, &visitor)),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        let schema = SCHEMAS.iter().find(|schema| schema.name == name);
+        visitor.visit_map(self.members(Some(Struct { fields, schema, seen: 0 })))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        visitor.visit_enum(MapAccessDeserializer::new(self.object))
+    }
+}
+
+/// The members of a struct under the names that its derived code knows, or the entries of a map.
+struct Members<'o, 'p, A> {
+    object: &'o mut Parts<A>,
+    place: &'p Place<'p>,
+    of: Option<Struct>,
+    /// Of the current member.
+    name: Cow<'static, str>,
+}
+
+struct Struct {
+    fields: &'static [&'static str],
+    /// Only types of the document have one: members of other types are all essential.
+    schema: Option<&'static Schema>,
+    /// A bit for each field that the derived code has had.
+    seen: u128,
+}
+
+impl<'de, A: MapAccess<'de>> Members<'_, '_, A> {
+    fn read<R>(&mut self, read: impl FnOnce(&mut Parts<A>, &Place<'_>) -> Result<R, A::Error>) -> Result<R, A::Error> {
+        let is_essential = match &self.of {
+            Some(Struct { schema, .. }) => schema.is_none_or(|schema| schema.essential.contains(&&*self.name)),
+            None => self.place.is_essential,
+        };
+        let place = self.place.below(Step::Member(&self.name), is_essential);
+        read(self.object, &place).map_err(|error| place.fail(error))
+    }
+
+    fn value<T: Deserialize<'de>>(&mut self) -> Result<Option<T>, A::Error> {
+        self.read(|object, place| object.next_value_seed(place.value()))
+    }
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'_, '_, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
+        self.name = match &mut self.of {
+            Some(of) => loop {
+                match self.object.next_key_seed(FieldName(of))? {
+                    None => return Ok(None),
+                    Some(Some(field)) => {
+                        of.seen |= bit(field);
+                        break Cow::Borrowed(of.fields[field]);
+                    }
+                    Some(None) => _ = self.object.next_value::<IgnoredAny>()?,
+                }
+            },
+            None => match self.object.next_key()? {
+                None => return Ok(None),
+                Some(name) => Cow::Owned(name),
+            },
+        };
+        seed.deserialize(StrDeserializer::new(&self.name)).map(Some)
+    }
+
+    fn next_value<T: Deserialize<'de>>(&mut self) -> Result<T, A::Error> {
+        let value = self.value()?;
+        value.map_or_else(|| self.read(|_, place| place.absent()), Ok)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        self.read(|object, _| object.next_value_seed(seed))
+    }
+
+    /// Only maps are read by entries.
+    fn next_entry<K: Deserialize<'de>, T: Deserialize<'de>>(&mut self) -> Result<Option<(K, T)>, A::Error> {
+        while let Some(key) = self.next_key()? {
+            if let Some(value) = self.value()? {
+                return Ok(Some((key, value)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Struct {
+    /// The field of this name. Microsoft's own deserialisers ignore letter case.
+    #[inline]
+    fn field(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|field| *field == name).or_else(|| self.field_loosely(name))
+    }
+
+    #[cold]
+    fn field_loosely(&self, name: &str) -> Option<usize> {
+        let position = |name: &str| self.fields.iter().position(|field| field.eq_ignore_ascii_case(name));
+        let aliases = self.schema.map_or(&[][..], |schema| schema.aliases);
+        let own_name = || aliases.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(name)).map(|(_, own)| own);
+        position(name).or_else(|| position(own_name()?))
+    }
+}
+
+/// A struct of more than 128 fields has no bit for the others, and serde refuses them when they come twice.
+fn bit(field: usize) -> u128 {
+    u32::try_from(field).ok().and_then(|field| 1_u128.checked_shl(field)).unwrap_or_default()
+}
+
+/// The field that a name stands for, if the derived code has not had it yet.
+struct FieldName<'s>(&'s Struct);
+
+impl<'de> DeserializeSeed<'de> for FieldName<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for FieldName<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a member")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(self.0.field(name).filter(|field| self.0.seen & bit(*field) == 0))
+    }
+}
