@@ -9,8 +9,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::credential::cache::{Outcome, TokenCache};
 use crate::credential::TokenRequest;
+use crate::credential::cache::{Outcome, TokenCache};
 use crate::credential::pasted::{check_secret, pasted};
 use crate::credential::sign_in::{Application, SignedIn, no_token};
 use crate::error::Error;

@@ -11,8 +11,8 @@ use azure_core::http::headers::RETRY_AFTER;
 use azure_core::time::OffsetDateTime;
 
 use crate::credential::cache::{Issued, Outcome, TokenCache};
-use crate::credential::{AccessToken, TokenRequest};
 use crate::credential::sign_in::{may_pass, within};
+use crate::credential::{AccessToken, TokenRequest};
 use crate::error::Error;
 use crate::fault::{Fault, is_echo};
 use crate::foreign::on_one_line;

@@ -161,7 +161,9 @@ impl TokenCache {
         let id = Arc::as_ptr(&self.state).addr();
         let mut awaited_by = AWAITED_BY.try_with(Vec::clone).unwrap_or_default();
         if awaited_by.contains(&id) {
-            return Err(no_token("a function that this sign-in waits for, such as on_refresh_token, needs the sign-in"));
+            return Err(no_token(
+                "a function that this sign-in waits for, such as on_refresh_token, needs the sign-in",
+            ));
         }
         awaited_by.push(id);
         if let Some((wait, error)) = state.throttle.holds() {
@@ -177,7 +179,8 @@ impl TokenCache {
         let runtime = Handle::try_current().map_err(|_| Error::config("signing in needs a tokio runtime"))?;
         let (sender, outcome) = watch::channel(None);
         let began = Instant::now();
-        let pending = Pending { outcome, began, ends: began + request.timeout() + KEEP_TIMEOUT + Duration::from_secs(1) };
+        let pending =
+            Pending { outcome, began, ends: began + request.timeout() + KEEP_TIMEOUT + Duration::from_secs(1) };
         state.pending = Some(pending.clone());
         let issuing = AWAITED_BY.scope(awaited_by, AssertUnwindSafe(issue()).catch_unwind());
         let (shared, refresh_before) = (Arc::clone(&self.state), self.refresh_before);

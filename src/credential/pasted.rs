@@ -60,7 +60,10 @@ pub(crate) fn no_access_token(token: &str) -> Option<String> {
     }
     let is_allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~' | '+' | '/');
     let odd = token.trim_end_matches('=').chars().find(|c| !is_allowed(c))?;
-    Some(format!("the access token contains {}: expected letters, digits and -._~+/, with = at the end only", named(odd)))
+    Some(format!(
+        "the access token contains {}: expected letters, digits and -._~+/, with = at the end only",
+        named(odd)
+    ))
 }
 
 fn is_json_object(text: &str) -> bool {

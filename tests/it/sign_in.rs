@@ -32,7 +32,7 @@ pub fn app_user() -> AppUserCredential {
     AppUserCredential::new(TENANT, CLIENT, SECRET, REFRESH).unwrap()
 }
 
-fn at(cloud: Cloud, credential: impl Credential + 'static) -> Builder {
+pub fn at(cloud: Cloud, credential: impl Credential + 'static) -> Builder {
     let policy = RetryPolicy::default().base_delay(Duration::ZERO);
     PartnerCenter::builder(credential).cloud(cloud).retry_policy(policy)
 }
@@ -42,19 +42,19 @@ fn partner(emulator: &Emulator, credential: impl Credential + 'static) -> Partne
 }
 
 /// A server that is service and authority, the latter with a path.
-fn cloud(server: &Server) -> Cloud {
+pub fn cloud(server: &Server) -> Cloud {
     Cloud::custom(&server.base_url, format!("{}/login/", server.base_url)).unwrap()
 }
 
-fn ok(body: impl AsRef<[u8]>) -> Reply {
+pub fn ok(body: impl AsRef<[u8]>) -> Reply {
     Reply::Send(answer("200 OK", &[("Content-Type", "application/json")], body))
 }
 
-fn token(token: &str) -> Reply {
+pub fn token(token: &str) -> Reply {
     ok(json!({ "token_type": "Bearer", "expires_in": 3599, "access_token": token }).to_string())
 }
 
-fn bearer(server: &Server, request: usize) -> String {
+pub fn bearer(server: &Server, request: usize) -> String {
     server.sent(request, "authorization").unwrap().strip_prefix("Bearer ").unwrap().to_owned()
 }
 
@@ -690,7 +690,10 @@ async fn what_the_authority_refuses_is_not_retried_and_told_whole() {
         assert!(error.description().unwrap().starts_with(&format!("AADSTS{code}: ")));
         let (trace_id, correlation_id) = (error.trace_id().unwrap(), error.service_correlation_id().unwrap());
         let line = error.to_string();
-        assert!(line.starts_with("no access token: the sign-in service responded with 401 Unauthorized, code "), "{line}");
+        assert!(
+            line.starts_with("no access token: the sign-in service responded with 401 Unauthorized, code "),
+            "{line}"
+        );
         assert!(line.contains(error_of_oauth) && line.contains("AADSTS"), "{line}");
         assert!(line.ends_with(&format!("(trace id {trace_id}, correlation id {correlation_id})")), "{line}");
     }
@@ -1010,6 +1013,52 @@ mod azure {
         let shown = format!("{partner:?} {} {}", crate::secrets::everything_about(&error), log.text());
         let told: Vec<_> = shown.lines().filter(|line| line.contains("azure-token")).collect();
         assert!(told.is_empty() && shown.contains("403"), "{:.999}", told[0]);
+    }
+
+    #[derive(Debug)]
+    struct Says(String);
+
+    impl TokenCredential for Says {
+        fn get_token<'life0, 'life1, 'life2, 'life3, 'async_trait>(
+            &'life0 self,
+            _: &'life1 [&'life2 str],
+            _: Option<TokenRequestOptions<'life3>>,
+        ) -> Pin<Box<dyn Future<Output = azure_core::Result<AzureToken>> + Send + 'async_trait>>
+        where
+            Self: 'async_trait,
+            'life0: 'async_trait,
+            'life1: 'async_trait,
+            'life2: 'async_trait,
+            'life3: 'async_trait,
+        {
+            Box::pin(async { Err(azure_core::Error::with_message(AzureErrorKind::Credential, self.0.clone())) })
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_sign_in_service_said_is_found_in_the_text_of_the_azure_sdk() {
+        let (trace, correlation) = ("4f1c2b7e-0d63-4a55-9a0e-6f2b8c1d3e00", "b7d0a1c4-55e2-4c1b-8f6a-2d9e0f7c6a11");
+        let refusal = format!(
+            "SecretCredential authentication failed. AADSTS7000215: the client secret is not right. {}. \
+             Trace ID: {trace} Correlation ID: {correlation} Timestamp: 2026-11-02 08:00:00Z",
+            "See to it that the value of the secret is sent and not its ID. ".repeat(5)
+        );
+        for text in [refusal.clone(), format!("Several credentials failed:\nno Azure CLI here\n{refusal}\nno pod here")]
+        {
+            let server = Server::new([]).await;
+            let credential = AzureCredential::new(Arc::new(Says(text.clone())));
+            let error = upload(&at(cloud(&server), credential).build().unwrap()).get().await.unwrap_err();
+            assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credential, false));
+            assert_eq!(error.error_codes(), [7_000_215]);
+            assert_eq!((error.trace_id(), error.service_correlation_id()), (Some(trace), Some(correlation)));
+            let shown = error.to_string();
+            assert!(shown.starts_with("no access token: AADSTS7000215: the client secret is not right."), "{shown}");
+            assert!(shown.contains(trace) && shown.contains(correlation), "{shown}");
+            let reasons = error.source().unwrap().to_string();
+            assert!(
+                text.lines().count() == 1 || reasons.contains("no Azure CLI here") && reasons.contains("no pod here")
+            );
+        }
     }
 
     #[tokio::test]
