@@ -1,11 +1,35 @@
 //! Credentials: the trait, and its simplest implementation, a fixed access token.
 
-#[macro_use]
-mod cache;
+/// What the credentials that keep their tokens have in common: each is an `issuer` and a `cache`.
+macro_rules! kept_in_a_cache {
+    ($credential:ident) => {
+        impl $credential {
+            /// How long before its expiry a token is replaced: default five minutes; half its life at most.
+            #[must_use]
+            pub fn refresh_before(mut self, before: ::std::time::Duration) -> Self {
+                self.cache.refresh_before = Some(before);
+                self
+            }
+        }
+
+        impl $crate::Credential for $credential {
+            fn token<'a>(&'a self, request: &'a $crate::TokenRequest) -> $crate::TokenFuture<'a> {
+                let issue = || ::std::sync::Arc::clone(&self.issuer).issue(request.clone());
+                Box::pin(self.cache.token(request, issue))
+            }
+
+            fn refused(&self, token: &$crate::AccessToken) {
+                self.cache.forget(token);
+            }
+        }
+    };
+}
+
 mod app_only;
 mod app_user;
 #[cfg(feature = "azure_core")]
 mod azure;
+mod cache;
 mod pasted;
 mod sign_in;
 

@@ -46,34 +46,10 @@ tokio::task_local! {
     static AWAITED_BY: Vec<usize>;
 }
 
+#[derive(Default)]
 pub(crate) struct TokenCache {
     state: Arc<Mutex<State>>,
-    pub(crate) refresh_before: Duration,
-}
-
-/// What the credentials that keep their tokens have in common: each is an `issuer` and a `cache`.
-macro_rules! kept_in_a_cache {
-    ($credential:ident) => {
-        impl $credential {
-            /// How long before its expiry a token is replaced: default five minutes; half its life at most.
-            #[must_use]
-            pub fn refresh_before(mut self, before: ::std::time::Duration) -> Self {
-                self.cache.refresh_before = before;
-                self
-            }
-        }
-
-        impl $crate::Credential for $credential {
-            fn token<'a>(&'a self, request: &'a $crate::TokenRequest) -> $crate::TokenFuture<'a> {
-                let issue = || ::std::sync::Arc::clone(&self.issuer).issue(request.clone());
-                Box::pin(self.cache.token(request, issue))
-            }
-
-            fn refused(&self, token: &$crate::AccessToken) {
-                self.cache.forget(token);
-            }
-        }
-    };
+    pub(crate) refresh_before: Option<Duration>,
 }
 
 #[derive(Default)]
@@ -104,24 +80,20 @@ struct Pending {
     ends: Instant,
 }
 
-impl Default for TokenCache {
-    fn default() -> Self {
-        Self { state: Arc::default(), refresh_before: REFRESH_BEFORE }
-    }
-}
-
 impl TokenCache {
     /// The kept token, or the one that is being requested; `issue` is called if there is neither.
     pub(crate) async fn token<F>(&self, request: &TokenRequest, issue: impl FnOnce() -> F) -> Result<AccessToken, Error>
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
-        // A runtime that stood still may have the response of such a request, not read yet.
-        for _ in 0..if self.is_overdue() { 2 * TURNS } else { 0 } {
-            tokio::task::yield_now().await;
+        if locked(&self.state).pending.as_ref().is_some_and(Pending::is_overdue) {
+            // Its runtime may have stood still, and have the response to read.
+            for _ in 0..2 * TURNS {
+                tokio::task::yield_now().await;
+            }
         }
         let (good, mut pending) = {
-            let mut state = self.state();
+            let mut state = locked(&self.state);
             if *state.cloud.get_or_insert_with(|| request.cloud.clone()) != request.cloud {
                 return Err(Error::config("the credential is in use for another cloud: make one for each cloud"));
             }
@@ -150,7 +122,7 @@ impl TokenCache {
 
     /// Drops the token, if it is still the one that is kept.
     pub(crate) fn forget(&self, token: &AccessToken) {
-        self.state().kept.take_if(|kept| kept.token == *token);
+        locked(&self.state).kept.take_if(|kept| kept.token == *token);
     }
 
     /// The request that is in flight, or a new one; an error if there must be none.
@@ -183,7 +155,7 @@ impl TokenCache {
             Pending { outcome, began, ends: began + request.timeout() + KEEP_TIMEOUT + Duration::from_secs(1) };
         state.pending = Some(pending.clone());
         let issuing = AWAITED_BY.scope(awaited_by, AssertUnwindSafe(issue()).catch_unwind());
-        let (shared, refresh_before) = (Arc::clone(&self.state), self.refresh_before);
+        let (shared, refresh_before) = (Arc::clone(&self.state), self.refresh_before.unwrap_or(REFRESH_BEFORE));
         let of_task = pending.clone();
         let task = async move {
             let outcome = issuing.await.unwrap_or_else(|_| Err(no_token("a function that signing in calls panicked")));
@@ -192,14 +164,6 @@ impl TokenCache {
         };
         drop(runtime.spawn(task.in_current_span()));
         Ok(pending)
-    }
-
-    fn is_overdue(&self) -> bool {
-        self.state().pending.as_ref().is_some_and(|pending| pending.ends <= Instant::now())
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        locked(&self.state)
     }
 }
 
@@ -239,9 +203,13 @@ impl State {
 }
 
 impl Pending {
-    /// It is not beyond its time, and its task has not been dropped with its runtime.
+    fn is_overdue(&self) -> bool {
+        self.ends <= Instant::now()
+    }
+
+    /// Its task may have been dropped with the runtime.
     fn goes_on(&self) -> bool {
-        Instant::now() < self.ends && self.outcome.has_changed().is_ok()
+        !self.is_overdue() && self.outcome.has_changed().is_ok()
     }
 }
 
@@ -324,6 +292,21 @@ mod tests {
         assert!(timeout(SECOND, left).await.is_err());
         sleep(35 * SECOND).await;
         assert_eq!(token(&cache, "another").await, "slow");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_of_a_runtime_that_stood_still_is_read_before_it_is_replaced() {
+        let (cache, request, release) = (TokenCache::default(), request(), Arc::new(tokio::sync::Notify::new()));
+        let released = Arc::clone(&release);
+        let issue = || async move {
+            released.notified().await;
+            Ok(issued("late"))
+        };
+        assert!(cache.token(&request, issue).now_or_never().is_none());
+        tokio::task::yield_now().await;
+        locked(&cache.state).pending.as_mut().unwrap().ends = Instant::now();
+        release.notify_one();
+        assert_eq!(token(&cache, "another").await, "late");
     }
 
     #[tokio::test(start_paused = true)]

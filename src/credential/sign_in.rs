@@ -199,3 +199,33 @@ pub(crate) fn may_pass(status: u16) -> bool {
 pub(crate) fn is_refusal(error: &Error) -> bool {
     !error.is_retryable() && (error.status().is_some() || !error.error_codes().is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn what_arrived_while_the_runtime_stood_still_counts_although_its_time_is_over() {
+        let (sender, response) = tokio::sync::oneshot::channel();
+        let mut work = pin!(within(SECOND, response));
+        assert!(work.as_mut().now_or_never().is_none());
+        tokio::time::advance(35 * SECOND).await;
+        // As the task of a connection does, which gets its turn after the timers.
+        tokio::spawn(async move {
+            tokio::task::yield_now().await;
+            sender.send("the response")
+        });
+        assert!(work.await.is_ok_and(|received| received == Ok("the response")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_arrive_in_time_is_a_timeout() {
+        let began = tokio::time::Instant::now();
+        let error =
+            within(SECOND, std::future::pending::<()>()).await.map_or_else(|error| error, |()| no_token("none"));
+        assert!(error.is_timeout() && error.is_retryable(), "{error}");
+        assert_eq!(began.elapsed(), SECOND);
+    }
+}
