@@ -127,7 +127,8 @@ impl<P> Builder<P> {
         self
     }
 
-    /// How long one attempt may take, from connecting to the last byte: default 60 seconds.
+    /// How long one attempt may take, from connecting to the last byte: default 60 seconds. A request
+    /// for an access token has the same time, but 30 seconds at most.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self

@@ -428,6 +428,9 @@ impl fmt::Display for Error {
         if let Some(code) = self.code() {
             write!(f, ", code {}", on_one_line(code))?;
         }
+        if let Some(suberror) = self.suberror() {
+            write!(f, ", suberror {}", on_one_line(suberror))?;
+        }
         if let Some(description) = self.description() {
             write!(f, ": {}", on_one_line(description).trim_end_matches('.'))?;
         }

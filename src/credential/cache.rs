@@ -148,7 +148,9 @@ impl TokenCache {
         if let Some(pending) = state.pending.as_ref().filter(|pending| pending.goes_on()) {
             return Ok(pending.clone());
         }
-        let runtime = Handle::try_current().map_err(|_| Error::config("signing in needs a tokio runtime"))?;
+        let runtime = Handle::try_current().map_err(|_| {
+            Error::config("must be called within a tokio runtime (use #[tokio::main], or the feature blocking)")
+        })?;
         let (sender, outcome) = watch::channel(None);
         let began = Instant::now();
         let pending =
@@ -158,7 +160,7 @@ impl TokenCache {
         let (shared, refresh_before) = (Arc::clone(&self.state), self.refresh_before.unwrap_or(REFRESH_BEFORE));
         let of_task = pending.clone();
         let task = async move {
-            let outcome = issuing.await.unwrap_or_else(|_| Err(no_token("a function that signing in calls panicked")));
+            let outcome = issuing.await.unwrap_or_else(|_| Err(no_token("the sign-in panicked")));
             locked(&shared).settle(&of_task, &outcome, refresh_before);
             sender.send_replace(Some(outcome));
         };

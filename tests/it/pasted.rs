@@ -156,6 +156,7 @@ async fn a_sign_in_frequency_is_told_from_other_refusals_by_its_suberror() {
     let error = refused("400 Bad Request", body, 70_043, true).await;
     assert_eq!((error.code(), error.suberror()), (Some("invalid_grant"), Some("bad_token")));
     assert!(!error.is_mfa_required());
+    assert!(error.to_string().contains("suberror bad_token"), "{error}");
 }
 
 #[tokio::test]
