@@ -42,7 +42,7 @@ use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::cloud::Cloud;
-use crate::credential::pasted::{no_access_token, pasted_token};
+use crate::credential::pasted::{access_token_problem, pasted_token};
 use crate::error::Error;
 
 pub use app_only::AppOnlyCredential;
@@ -196,7 +196,7 @@ impl AccessToken {
 
     /// The value of the `Authorization` header.
     pub(crate) fn authorization(&self) -> Result<HeaderValue, Error> {
-        if let Some(reason) = no_access_token(self.expose()) {
+        if let Some(reason) = access_token_problem(self.expose()) {
             return Err(Error::credential(reason));
         }
         let mut value = HeaderValue::try_from(format!("Bearer {}", self.expose()))

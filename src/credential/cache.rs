@@ -42,7 +42,7 @@ pub(crate) struct Issued {
 pub(crate) type Outcome = Result<Issued, Error>;
 
 tokio::task_local! {
-    /// The caches that wait for this task. It must not wait for one of them.
+    /// The caches, by address, that wait for this task: it must not wait for one of them.
     static AWAITED_BY: Vec<usize>;
 }
 
@@ -71,7 +71,7 @@ struct Kept {
     refresh_from: Instant,
 }
 
-/// A request that is in flight.
+/// A request that is in flight, to be awaited by any number of calls.
 #[derive(Clone)]
 struct Pending {
     outcome: watch::Receiver<Option<Outcome>>,
@@ -133,9 +133,7 @@ impl TokenCache {
         let id = Arc::as_ptr(&self.state).addr();
         let mut awaited_by = AWAITED_BY.try_with(Vec::clone).unwrap_or_default();
         if awaited_by.contains(&id) {
-            return Err(no_token(
-                "a function that this sign-in waits for, such as on_refresh_token, needs the sign-in",
-            ));
+            return Err(no_token("called from a function that the sign-in itself waits for, such as on_refresh_token"));
         }
         awaited_by.push(id);
         if let Some((wait, error)) = state.throttle.holds() {
@@ -443,7 +441,7 @@ mod tests {
         };
         let error = one.token(&request(), outer).await.unwrap_err();
         let inner = std::error::Error::source(&error).unwrap().to_string();
-        assert!(inner.contains("waits for"), "{inner}");
+        assert!(inner.contains("the sign-in itself waits for"), "{inner}");
         assert_eq!(began.elapsed(), Duration::ZERO);
         assert_eq!(token(&other, "its own").await, "its own");
     }

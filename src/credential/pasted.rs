@@ -51,7 +51,7 @@ pub(crate) fn check_secret(what: &str, secret: SecretString) -> Result<SecretStr
 }
 
 /// Why this cannot be an access token by RFC 6750.
-pub(crate) fn no_access_token(token: &str) -> Option<String> {
+pub(crate) fn access_token_problem(token: &str) -> Option<String> {
     if token.is_empty() {
         return Some("the access token is empty".to_owned());
     }

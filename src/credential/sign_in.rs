@@ -77,7 +77,7 @@ impl Application {
             let response = request.http.post(url).header(ACCEPT, "application/json").form(&form).send().await?;
             Ok(wire::read(response, BODY_LIMIT).await)
         };
-        let (answer, end) = within(request.timeout(), exchange).await?.map_err(unreachable)?;
+        let (answer, end) = within(request.timeout(), exchange).await?.map_err(not_reached)?;
         let secrets = self.client_secret.iter().chain(refresh_token).map(ExposeSecret::expose_secret);
         let refusal = refused(answer.clone(), &secrets.collect::<Vec<_>>());
         if answer.status != http::StatusCode::OK || refusal.code().is_some() {
@@ -86,7 +86,7 @@ impl Application {
         if answer.over_bounds {
             return Err(no_token("the response is larger than any token"));
         }
-        end.map_err(unreachable)?;
+        end.map_err(not_reached)?;
         read(&answer.body)
     }
 }
@@ -161,7 +161,7 @@ pub(crate) fn out_of_time() -> Error {
 }
 
 /// The sign-in service could not be reached, or its response broke off.
-fn unreachable(source: reqwest::Error) -> Error {
+fn not_reached(source: reqwest::Error) -> Error {
     match &source {
         error if error.is_builder() => return Error::config("the sign-in request cannot be built").caused_by(source),
         error if error.is_timeout() => no_token("the sign-in service did not respond in time").timeout(),

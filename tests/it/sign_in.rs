@@ -845,7 +845,8 @@ async fn secrets_are_in_no_debug_output_no_error_and_no_log() {
     let next = "0.AXcA-the-next-refresh-token+nobody/may=see";
     let in_form: String = url::form_urlencoded::byte_serialize(SECRET.as_bytes()).collect();
     let echo = format!("client_secret={SECRET} {in_form} refresh_token={REFRESH}");
-    let refusal = json!({ "error": echo, "error_description": echo, "trace_id": echo, "correlation_id": echo });
+    let members = ["error", "error_description", "suberror", "trace_id", "correlation_id"];
+    let refusal = Value::from_iter(members.map(|name| (name, echo.as_str())));
     let escaped = refusal.to_string().replace('/', "\\/").replace('+', "\\u002b");
     let headers = [("Location", echo.as_str()), ("Set-Cookie", echo.as_str()), ("X-Echo", echo.as_str())];
     let good = json!({ "access_token": access_token, "refresh_token": next, "expires_in": 3599 }).to_string();
