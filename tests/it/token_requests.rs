@@ -235,3 +235,26 @@ fn tokens_are_made_of_text_and_give_it_back() {
     assert_eq!(AccessToken::from("a-token".to_owned()).expose(), "a-token");
     assert_eq!(RefreshToken::from("a-refresh-token".to_owned()).expose(), "a-refresh-token");
 }
+
+#[cfg(feature = "blocking")]
+#[test]
+fn blocking_clients_each_with_a_runtime_of_its_own_share_a_credential() {
+    use partner_center_devices::blocking;
+    use partner_center_devices::emulator::Emulator;
+
+    use crate::server::{CUSTOMER, TRACKING};
+
+    let emulator = Emulator::start_blocking().unwrap();
+    let (credential, kept) = keeping();
+    let credential = Arc::new(credential);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let builder = blocking::PartnerCenter::builder(Arc::clone(&credential)).cloud(emulator.cloud());
+                let customer = builder.build().unwrap().customers().by_id(CUSTOMER.parse().unwrap());
+                customer.batch_upload_status().by_id(TRACKING.parse().unwrap()).get().unwrap();
+            });
+        }
+    });
+    assert_eq!((emulator.sign_ins(), kept.lock().unwrap().len()), (1, 1));
+}
