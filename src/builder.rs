@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{self, HeaderName};
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
+use http::header::HeaderName;
 
 use crate::client::{PartnerCenter, Shared};
 use crate::cloud::{Cloud, checked_url};
@@ -127,7 +127,8 @@ impl<P> Builder<P> {
         self
     }
 
-    /// How long one attempt may take, from connecting to the last byte: default 60 seconds.
+    /// How long one attempt may take, from connecting to the last byte: default 60 seconds. A request
+    /// for an access token has the same time, but 30 seconds at most.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
@@ -184,7 +185,6 @@ impl<P> Builder<P> {
         }
         let (_, authority_on_loopback) = checked_url("the authority", self.cloud.authority())?;
         let mut headers = self.extra_headers()?;
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         headers.insert(X_LOCALE, filled_header_value("the locale", &self.locale)?);
         if let Some(name) = &self.application_name {
             headers.insert(MS_APPLICATION, filled_header_value("the application name", name)?);
@@ -192,6 +192,8 @@ impl<P> Builder<P> {
 
         let mut http = self.http_client.unwrap_or_default();
         http = http.redirect(reqwest::redirect::Policy::none()).connect_timeout(self.connect_timeout);
+        // Here and not among the headers of the calls: sign-ins carry it, too.
+        http = http.user_agent(USER_AGENT);
         if on_loopback || authority_on_loopback {
             // A proxy from the environment would see a token or secret in plain text.
             http = http.no_proxy();

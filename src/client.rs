@@ -13,7 +13,7 @@ use url::Url;
 use crate::builder::Builder;
 use crate::cloud::Cloud;
 use crate::context::{CallIds, RequestContext};
-use crate::credential::{AccessToken, Credential, TokenRequest};
+use crate::credential::{AccessToken, Credential, TokenRequest, out_of_time};
 use crate::customers::Customers;
 use crate::error::{Error, ErrorKind};
 use crate::fleet::Fleet;
@@ -154,9 +154,10 @@ impl PartnerCenter {
     async fn token(&self, call: &Call) -> Result<AccessToken, Error> {
         let shared = &self.shared;
         let (cloud, http) = (shared.cloud.clone(), shared.http.clone());
-        let request = TokenRequest { cloud, http, time_left: call.deadline.left() };
+        let (attempt_timeout, time_left) = (shared.attempt_timeout, call.deadline.left());
+        let request = TokenRequest { cloud, http, attempt_timeout, time_left };
         let token = call.deadline.bound(shared.credential.token(&request)).await;
-        let token = token.unwrap_or_else(|| Err(Error::sign_in_out_of_time()));
+        let token = token.unwrap_or_else(|| Err(out_of_time()));
         match (token, &call.refused) {
             (Ok(token), Some((refused, error))) if *refused == token => Err(error.clone()),
             (Err(error), Some((_, refusal))) if error.source().is_none() => Err(error.after(Some(refusal.clone()))),

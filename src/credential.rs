@@ -1,11 +1,36 @@
-//! Who calls: the trait that gives access tokens, and the token itself, which is its simplest kind.
+//! Credentials: the trait, and its simplest implementation, a fixed access token.
 
-#[macro_use]
-mod cache;
+/// What the credentials that keep their tokens have in common: each is an `issuer` and a `cache`.
+macro_rules! kept_in_a_cache {
+    ($credential:ident) => {
+        impl $credential {
+            /// How long before its expiry a token is replaced: default five minutes; half its life at most.
+            #[must_use]
+            pub fn refresh_before(mut self, before: ::std::time::Duration) -> Self {
+                self.cache.refresh_before = Some(before);
+                self
+            }
+        }
+
+        impl $crate::Credential for $credential {
+            fn token<'a>(&'a self, request: &'a $crate::TokenRequest) -> $crate::TokenFuture<'a> {
+                let issue = || ::std::sync::Arc::clone(&self.issuer).issue(request.clone());
+                Box::pin(self.cache.token(request, issue))
+            }
+
+            fn refused(&self, token: &$crate::AccessToken) {
+                self.cache.forget(token);
+            }
+        }
+    };
+}
+
 mod app_only;
 mod app_user;
 #[cfg(feature = "azure_core")]
 mod azure;
+mod cache;
+mod pasted;
 mod sign_in;
 
 use std::fmt;
@@ -17,12 +42,14 @@ use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::cloud::Cloud;
+use crate::credential::pasted::{access_token_problem, pasted_token};
 use crate::error::Error;
 
 pub use app_only::AppOnlyCredential;
 pub use app_user::{AppUserCredential, RefreshToken};
 #[cfg(feature = "azure_core")]
 pub use azure::AzureCredential;
+pub(crate) use sign_in::out_of_time;
 
 /// What [`Credential::token`] returns.
 pub type TokenFuture<'a> = Pin<Box<dyn Future<Output = Result<AccessToken, Error>> + Send + 'a>>;
@@ -61,14 +88,20 @@ pub type TokenFuture<'a> = Pin<Box<dyn Future<Output = Result<AccessToken, Error
 /// # Ok(())
 /// # }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a credential",
+    label = "expected a credential",
+    note = "for an access token that you have already, pass `AccessToken::new(token)`",
+    note = "to sign in, pass an `AppOnlyCredential` or an `AppUserCredential`"
+)]
 pub trait Credential: Send + Sync {
-    /// A token that is good now. Asked before every attempt of a call, and again when the attempt had to
-    /// wait for its place or for a throttle to end: keep what can be kept.
+    /// An access token that is valid now. Called before every attempt of a call, and again when the
+    /// attempt had to wait for its turn or for a throttle to end, so keep tokens that can be used again.
     ///
     /// # Errors
     ///
-    /// [`Error::credential`] with the reason, if there is none to be had;
-    /// [`retryable`](Error::retryable) if that may pass.
+    /// [`Error::credential`] with the reason, if there is no token; [`retryable`](Error::retryable) if
+    /// the same may succeed later.
     fn token<'a>(&'a self, request: &'a TokenRequest) -> TokenFuture<'a>;
 
     /// The service refused this token with 401: do not give it again. The call then asks once more
@@ -104,9 +137,14 @@ pub struct TokenRequest {
     pub(crate) cloud: Cloud,
     /// The client's own, so that sign-ins go through its proxies and trust its certificates.
     pub(crate) http: reqwest::Client,
+    /// How long the client lets a single request take.
+    pub(crate) attempt_timeout: Duration,
     /// What is left of the call that asks.
     pub(crate) time_left: Duration,
 }
+
+/// A sign-in request takes no longer than this, whatever the client's own limit is.
+const LONGEST_SIGN_IN: Duration = Duration::from_secs(30);
 
 impl fmt::Debug for TokenRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -119,6 +157,11 @@ impl TokenRequest {
     /// The cloud of the client that asks: [`Cloud::scope`] is what the token must be for.
     pub fn cloud(&self) -> &Cloud {
         &self.cloud
+    }
+
+    /// How long one request for a token may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.attempt_timeout.min(LONGEST_SIGN_IN)
     }
 }
 
@@ -139,31 +182,33 @@ impl TokenRequest {
 pub struct AccessToken(SecretString);
 
 impl AccessToken {
-    /// A token from its text, without the word `Bearer`. White space around it is dropped: tokens
-    /// read from files end with a newline.
+    /// A token from its text. White space, quotes, angle brackets, a byte-order mark and the word
+    /// `Bearer` before it are dropped, and so are characters of zero width. What cannot be a token even
+    /// so is a [`Credential`](crate::ErrorKind::Credential) error of each call, before anything is sent.
     pub fn new(token: impl Into<String>) -> Self {
-        Self(trimmed(token))
+        Self(pasted_token(token))
     }
 
-    pub(crate) fn expose(&self) -> &str {
+    /// Its text. It is a secret: whoever has it can call the service until it expires.
+    pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 
     /// The value of the `Authorization` header.
     pub(crate) fn authorization(&self) -> Result<HeaderValue, Error> {
-        let token = self.expose();
-        if token.is_empty() {
-            return Err(Error::credential("the access token is empty"));
-        }
-        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let reason =
-                "the access token has white space or other characters that no token has: pass it without `Bearer`";
+        if let Some(reason) = access_token_problem(self.expose()) {
             return Err(Error::credential(reason));
         }
-        let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+        let mut value = HeaderValue::try_from(format!("Bearer {}", self.expose()))
             .map_err(|_| Error::credential("the access token does not fit into a header"))?;
         value.set_sensitive(true);
         Ok(value)
+    }
+}
+
+impl From<String> for AccessToken {
+    fn from(token: String) -> Self {
+        Self::new(token)
     }
 }
 
@@ -178,14 +223,5 @@ impl PartialEq for AccessToken {
 impl Credential for AccessToken {
     fn token<'a>(&'a self, _: &'a TokenRequest) -> TokenFuture<'a> {
         Box::pin(async { Ok(self.clone()) })
-    }
-}
-
-/// A secret without the white space around it; the text with it is zeroed.
-fn trimmed(text: impl Into<String>) -> SecretString {
-    let secret = SecretString::from(text.into());
-    match secret.expose_secret().trim() {
-        text if text.len() == secret.expose_secret().len() => secret,
-        text => text.into(),
     }
 }

@@ -7,14 +7,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{LOCATION, RETRY_AFTER};
+use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::context::{CallIds, MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID, header_text};
-use crate::fault::{Fault, is_echo};
+use crate::fault::Fault;
 use crate::foreign::on_one_line;
 use crate::lenient::ReadError;
 use crate::models::BatchUploadDetails;
@@ -23,11 +22,6 @@ use crate::retry::retry_after;
 use crate::wire::Answer;
 
 type Source = Arc<dyn StdError + Send + Sync>;
-
-/// Whether a sign-in that was answered with this status may do better later: any 5xx, unlike a call's.
-pub(crate) fn sign_in_may_pass(status: u16) -> bool {
-    matches!(status, 408 | 429 | 500..=599)
-}
 
 /// Why a call failed, coarsely. New kinds may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,7 +78,7 @@ struct Inner {
 }
 
 impl Error {
-    fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Inner {
             kind,
             message: message.into(),
@@ -119,43 +113,6 @@ impl Error {
         Self::new(ErrorKind::Credential, "no access token").caused_by(reason)
     }
 
-    /// The authority could not be reached, or its answer broke off.
-    pub(crate) fn sign_in_transport(source: reqwest::Error) -> Self {
-        let message = match &source {
-            error if error.is_timeout() => return Self::sign_in_timed_out().caused_by(source),
-            error if error.is_connect() => "no access token: cannot connect to the sign-in service",
-            _ => "no access token: no answer from the sign-in service",
-        };
-        Self::new(ErrorKind::Credential, message).caused_by(source).retryable()
-    }
-
-    /// The authority answered with something other than 200. Of its answer only what is known to
-    /// hold no secret is kept.
-    pub(crate) fn sign_in_refused(mut answer: Answer, secrets: &[&str]) -> Self {
-        answer.redact(secrets);
-        let mut error = Self::new(ErrorKind::Credential, "no access token: the sign-in service answered");
-        error.0.fault = Fault::read_sign_in(&answer.body).into();
-        let busy = error.code() == Some("temporarily_unavailable");
-        error.0.transient = busy || sign_in_may_pass(answer.status.as_u16());
-        error.0.retry_after = retry_after(&answer.headers);
-        let kept = [LOCATION, RETRY_AFTER].map(|name| Some((answer.headers.get(&name)?.clone(), name)));
-        let kept = kept.into_iter().flatten().map(|(value, name)| (name, value));
-        answer.headers = kept.filter(|(_, value)| !value.to_str().is_ok_and(is_echo)).collect();
-        error.0.answer = Some(Answer { body: Bytes::new(), ..answer });
-        error
-    }
-
-    /// The authority answered 200 with something that is no token. Of the answer nothing is kept: a
-    /// token may be somewhere in it.
-    pub(crate) fn sign_in_unreadable(why: impl fmt::Display) -> Self {
-        Self::new(ErrorKind::Credential, format!("no access token from the sign-in service: {why}"))
-    }
-
-    /// The caller's own function failed to keep a new refresh token.
-    pub(crate) fn sign_in_unkept() -> Self {
-        Self::new(ErrorKind::Credential, "the new refresh token could not be kept")
-    }
-
     /// For implementors of [`Credential`](crate::Credential): the reason may pass, so the call may be
     /// tried again.
     ///
@@ -167,6 +124,22 @@ impl Error {
     #[must_use]
     pub fn retryable(mut self) -> Self {
         self.0.transient = true;
+        self
+    }
+
+    /// Time ran out, and there may be more of it later.
+    pub(crate) fn timeout(mut self) -> Self {
+        self.0.timeout = true;
+        self.retryable()
+    }
+
+    pub(crate) fn with_fault(mut self, fault: Fault) -> Self {
+        self.0.fault = fault.into();
+        self
+    }
+
+    pub(crate) fn with_answer(mut self, answer: Answer) -> Self {
+        self.0.answer = Some(answer);
         self
     }
 
@@ -220,25 +193,9 @@ impl Error {
         error
     }
 
-    fn timed_out(kind: ErrorKind, message: &'static str) -> Self {
-        let mut error = Self::new(kind, message).retryable();
-        error.0.timeout = true;
-        error
-    }
-
-    /// The authority did not answer in the time that a request for a token has.
-    pub(crate) fn sign_in_timed_out() -> Self {
-        Self::timed_out(ErrorKind::Credential, "no access token: the sign-in service did not answer in time")
-    }
-
-    /// The time of the whole call ran out before there was a token.
-    pub(crate) fn sign_in_out_of_time() -> Self {
-        Self::timed_out(ErrorKind::Credential, "no access token: the sign-in did not end in the time of the call")
-    }
-
     /// The time of the whole call ran out.
     pub(crate) fn out_of_time() -> Self {
-        Self::timed_out(ErrorKind::Transport, "the call did not end in its time")
+        Self::new(ErrorKind::Transport, "the call did not end in its time").timeout()
     }
 
     /// The upload has not ended within the limit of a wait.
@@ -279,11 +236,6 @@ impl Error {
         };
         // As text: serde's own error can hold a whole member of the body.
         Self::new(ErrorKind::Decode, message).caused_by(on_one_line(&source.to_string()))
-    }
-
-    pub(crate) fn with_answer(mut self, answer: Answer) -> Self {
-        self.0.answer = Some(answer);
-        self
     }
 
     pub(crate) fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -344,6 +296,12 @@ impl Error {
     /// The codes of Microsoft's sign-in service, without `AADSTS`: why a sign-in was refused.
     pub fn error_codes(&self) -> &[u64] {
         &self.0.fault.error_codes
+    }
+
+    /// OAuth's `suberror` of a refused sign-in: why its [code](Self::code) is what it is, such as
+    /// `bad_token`, `basic_action` or `consent_required`.
+    pub fn suberror(&self) -> Option<&str> {
+        self.0.fault.suberror.as_deref()
     }
 
     /// The trace id of a refused sign-in. Support finds it by this and the
@@ -438,9 +396,12 @@ impl Error {
     }
 
     /// 401 with [code](Self::code) `900421`: the user behind the token signed in without multi-factor
-    /// authentication. No new token of the same sign-in helps: have the user sign in anew, with it.
+    /// authentication; or a sign-in that was refused for want of it (AADSTS 50072, 50074, 50076, 50078,
+    /// 50079, 50158). No new token of the same sign-in helps: have the user sign in again, with it.
     pub fn is_mfa_required(&self) -> bool {
+        let of_sign_in = |code: &u64| matches!(code, 50_072 | 50_074 | 50_076 | 50_078 | 50_079 | 50_158);
         self.is_unauthorized() && self.code() == Some("900421")
+            || self.0.kind == ErrorKind::Credential && self.error_codes().iter().any(of_sign_in)
     }
 
     /// 429: too many calls. Wait [`retry_after`](Self::retry_after), then call less often and less
@@ -481,12 +442,17 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
-        let (ErrorKind::Service | ErrorKind::Credential, Some(answer)) = (self.0.kind, &self.0.answer) else {
+        if !matches!(self.0.kind, ErrorKind::Service | ErrorKind::Credential) {
             return Ok(());
-        };
-        write!(f, " {}", answer.status)?;
+        }
+        if let Some(answer) = &self.0.answer {
+            write!(f, " {}", answer.status)?;
+        }
         if let Some(code) = self.code() {
             write!(f, ", code {}", on_one_line(code))?;
+        }
+        if let Some(suberror) = self.suberror() {
+            write!(f, ", suberror {}", on_one_line(suberror))?;
         }
         if let Some(description) = self.description() {
             write!(f, ": {}", on_one_line(description).trim_end_matches('.'))?;
@@ -494,7 +460,7 @@ impl fmt::Display for Error {
         if let Some(location) = self.location() {
             write!(f, ", redirecting to {}", on_one_line(location))?;
         }
-        if let Some(wait) = self.0.retry_after {
+        if let Some(wait) = self.0.retry_after.filter(|_| self.0.answer.is_some()) {
             write!(f, ", retry after {} s", wait.as_secs())?;
         }
         let text = |id: Option<&str>, sent: Option<Uuid>| id.map(str::to_owned).or(sent.map(|id| id.to_string()));

@@ -7,6 +7,9 @@ use serde::Deserializer;
 use serde::de::{MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+#[cfg(feature = "azure_core")]
+use crate::foreign::on_one_line;
+
 /// What an error body says, whichever of its shapes it has; nothing where it has none.
 #[derive(Clone, Default)]
 pub(crate) struct Fault {
@@ -14,6 +17,7 @@ pub(crate) struct Fault {
     pub(crate) description: Option<String>,
     pub(crate) data: Option<Value>,
     pub(crate) source: Option<String>,
+    pub(crate) suberror: Option<String>,
     pub(crate) error_codes: Vec<u64>,
     pub(crate) trace_id: Option<String>,
     pub(crate) correlation_id: Option<String>,
@@ -57,6 +61,7 @@ impl Fault {
         Self {
             code: text("error"),
             description: text("error_description"),
+            suberror: text("suberror"),
             trace_id: text("trace_id"),
             correlation_id: text("correlation_id"),
             error_codes,
@@ -65,9 +70,37 @@ impl Fault {
     }
 }
 
+/// What a text of the sign-in service says, wherever it stands: `AADSTS7000215: … Trace ID: …
+/// Correlation ID: …`.
+#[cfg(feature = "azure_core")]
+impl Fault {
+    pub(crate) fn find_sign_in(text: &str) -> Self {
+        const NUMBER: &str = "AADSTS";
+        let mut error_codes = Vec::new();
+        for behind in text.split(NUMBER).skip(1) {
+            let digits = behind.find(|c: char| !c.is_ascii_digit()).map_or(behind, |end| &behind[..end]);
+            error_codes.extend(digits.parse::<u64>().ok().filter(|code| !error_codes.contains(code)));
+        }
+        let first = text.find(NUMBER).filter(|_| !error_codes.is_empty()).map(|start| &text[start..]);
+        let said = first.map(|text| on_one_line(text.split("Trace ID:").next().unwrap_or(text)));
+        let id = |name: &str| {
+            let id = first?.split_once(name)?.1.trim_start();
+            let end = id.find(|c: char| !c.is_ascii_hexdigit() && c != '-').unwrap_or(id.len());
+            Some(id[..end].to_owned()).filter(|id| uuid::Uuid::try_parse(id).is_ok())
+        };
+        Self {
+            description: said.filter(|text| !is_echo(text)),
+            trace_id: id("Trace ID:"),
+            correlation_id: id("Correlation ID:"),
+            error_codes,
+            ..Self::default()
+        }
+    }
+}
+
 /// The members of an object by their names in lower case, as far as they can be read: what follows a
 /// broken one, or an end that is missing, does not lose those before it.
-fn members(body: &[u8]) -> Map<String, Value> {
+pub(crate) fn members(body: &[u8]) -> Map<String, Value> {
     struct Members<'a>(&'a mut Map<String, Value>);
 
     impl<'de> Visitor<'de> for Members<'_> {

@@ -19,9 +19,7 @@ use crate::generated;
 use crate::lenient::{self, ReadError, UnreadableMember};
 
 // What the generated client takes from progenitor's runtime; `ResponseValue` is ours.
-pub(crate) use progenitor_client::{
-    ClientHooks, ClientInfo, Error, OperationInfo, RequestBuilderExt, encode_path,
-};
+pub(crate) use progenitor_client::{ClientHooks, ClientInfo, Error, OperationInfo, RequestBuilderExt, encode_path};
 
 /// How to read the body of a success. The generated client knows this only; the body itself is read
 /// where the rest of the response is.

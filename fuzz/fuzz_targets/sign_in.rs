@@ -41,7 +41,7 @@ fuzz_target!(|bytes: &[u8]| {
         let customer = partner.customers().by_id("47021739-3426-40bf-9601-61b4b6d7c793".parse().unwrap());
         tokio::select! {
             outcome = async { customer.device_batches().get().await } => if let Err(error) = outcome {
-                let text = format!("{error} {error:?} {:?} {:?}", error.source(), error.error_codes());
+                let text = format!("{error} {error:?} {:?} {:?} {:?}", error.source(), error.error_codes(), error.suberror());
                 assert!(!text.contains(SECRET) && !text.contains(REFRESH));
             },
             () = server => {}

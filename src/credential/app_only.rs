@@ -32,13 +32,15 @@ pub struct AppOnlyCredential {
 }
 
 impl AppOnlyCredential {
-    /// An application of the partner's tenant (its GUID or a domain of it), with its client id and
-    /// one of its client secrets. White space around them is dropped.
+    /// An application of the partner's tenant (its GUID or a domain of it), with its client ID and
+    /// one of its client secrets. White space, quotes, angle brackets and a byte-order mark around them
+    /// are dropped, and characters of zero width.
     ///
     /// # Errors
     ///
-    /// [`Config`](crate::ErrorKind::Config) if tenant or client id are not made of letters, digits,
-    /// `-`, `_` and `.`, or if one of the three is empty.
+    /// [`Config`](crate::ErrorKind::Config) if tenant or client ID are not made of letters, digits,
+    /// `-`, `_` and `.`; if the secret has characters beyond printable ASCII or is a whole JSON object; or
+    /// if one of the three is empty.
     pub fn new(
         tenant: impl Into<String>,
         client_id: impl Into<String>,
@@ -53,7 +55,7 @@ kept_in_a_cache!(AppOnlyCredential);
 
 impl Application {
     async fn issue(self: Arc<Self>, request: TokenRequest) -> Outcome {
-        self.sign_in(&request, None).await?.0
+        self.sign_in(&request, None).await?.access_token
     }
 }
 

@@ -3,21 +3,40 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::credential::TokenRequest;
 use crate::credential::cache::{Outcome, TokenCache};
-use crate::credential::sign_in::Application;
-use crate::credential::{TokenRequest, trimmed};
+use crate::credential::pasted::{check_secret, pasted};
+use crate::credential::sign_in::{Application, SignedIn, no_token};
 use crate::error::Error;
+
+/// How long the caller's function may take to keep a new refresh token.
+pub(crate) const KEEP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A refresh token, to be kept where secrets are kept: with it, one can sign in as the user.
 ///
 /// `Debug` does not show it, and its memory is zeroed when it is dropped.
+///
+/// ```
+/// use partner_center_devices::RefreshToken;
+///
+/// let token = RefreshToken::from("0.AXcA".to_owned());
+/// assert_eq!(token.expose(), "0.AXcA");
+/// assert!(!format!("{token:?}").contains("0.AXcA"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct RefreshToken(SecretString);
+
+impl From<String> for RefreshToken {
+    fn from(token: String) -> Self {
+        Self(token.into())
+    }
+}
 
 impl RefreshToken {
     /// Its text. It lapses when it is not used for 90 days.
@@ -71,14 +90,22 @@ struct Current {
     keep: Option<Arc<Keep>>,
 }
 
+impl Current {
+    fn is(&self, token: &SecretString) -> bool {
+        self.refresh_token.expose_secret() == token.expose_secret()
+    }
+}
+
 impl AppUserCredential {
     /// A user's refresh token, and the application of the partner's tenant (its GUID or a domain of
-    /// it) that it was given to. White space around them is dropped.
+    /// it) that it was given to. White space, quotes, angle brackets and a byte-order mark around them
+    /// are dropped, and characters of zero width.
     ///
     /// # Errors
     ///
-    /// [`Config`](crate::ErrorKind::Config) if tenant or client id are not made of letters, digits,
-    /// `-`, `_` and `.`, or if one of the four is empty.
+    /// [`Config`](crate::ErrorKind::Config) if tenant or client ID are not made of letters, digits,
+    /// `-`, `_` and `.`; if secret or refresh token have characters beyond printable ASCII or are a whole
+    /// JSON object; or if one of the four is empty.
     pub fn new(
         tenant: impl Into<String>,
         client_id: impl Into<String>,
@@ -102,19 +129,16 @@ impl AppUserCredential {
     }
 
     fn of(application: Application, refresh_token: impl Into<String>) -> Result<Self, Error> {
-        let refresh_token = trimmed(refresh_token);
-        if refresh_token.expose_secret().is_empty() {
-            return Err(Error::config("the refresh token is empty"));
-        }
+        let refresh_token = check_secret("the refresh token", pasted(refresh_token))?;
         let current = Mutex::new(Current { refresh_token, is_new: false, keep: None });
         Ok(Self { issuer: Arc::new(User { application, current }), cache: TokenCache::default() })
     }
 
-    /// Registers what keeps new refresh tokens. It has each before the access token that came with
-    /// it is used. If it fails, so does the call; the next one signs in again and hands it over again.
+    /// Registers the function that keeps new refresh tokens. It gets each before the access token that
+    /// came with it is used. If it fails, so does the call; the next sign-in calls it again.
     ///
-    /// Its future is driven by the calls that wait for a token: when all of them are dropped, it rests
-    /// until the next call. What must be kept at once is best kept before its first `await`.
+    /// It has 30 seconds, also when the call that signed in is dropped, as long as the tokio runtime of
+    /// that call runs. It must not make calls that need this credential: they fail at once.
     #[must_use]
     pub fn on_refresh_token<F, Fut, E>(self, keep: F) -> Self
     where
@@ -132,24 +156,35 @@ kept_in_a_cache!(AppUserCredential);
 
 impl User {
     async fn issue(self: Arc<Self>, request: TokenRequest) -> Outcome {
-        let refresh_token = self.current().refresh_token.clone();
-        let (issued, next) = self.application.sign_in(&request, Some(&refresh_token)).await?;
-        if let Some(next) = next {
+        let sent = self.current().refresh_token.clone();
+        let signed_in = self.application.sign_in(&request, Some(&sent)).await;
+        if let Ok(SignedIn { refresh_token: Some(next), .. }) = &signed_in {
             let mut current = self.current();
-            (current.refresh_token, current.is_new) = (next, true);
+            // A request that was given up may end after the one that replaced it.
+            if current.is(&sent) {
+                (current.refresh_token, current.is_new) = (next.clone(), true);
+            }
         }
-        self.hand_over().await?;
-        issued
+        // Also after a failure: the one before may still be to be handed over.
+        let handed_over = self.hand_over().await;
+        let signed_in = signed_in?;
+        handed_over?;
+        signed_in.access_token
     }
 
-    /// Hands over the refresh token, also if that failed before.
+    /// Hands over the refresh token, unless that has been done.
     async fn hand_over(&self) -> Result<(), Error> {
         let (keep, token) = match &*self.current() {
             Current { keep: Some(keep), is_new: true, refresh_token } => (Arc::clone(keep), refresh_token.clone()),
             _ => return Ok(()),
         };
-        keep(RefreshToken(token)).await.map_err(|error| Error::sign_in_unkept().caused_by(error))?;
-        self.current().is_new = false;
+        let unkept = || no_token("the new refresh token could not be kept");
+        match tokio::time::timeout(KEEP_TIMEOUT, keep(RefreshToken(token.clone()))).await {
+            Ok(kept) => kept.map_err(|error| unkept().caused_by(error))?,
+            Err(_) => return Err(unkept().timeout().caused_by("on_refresh_token did not finish within 30 seconds")),
+        }
+        let mut current = self.current();
+        current.is_new &= !current.is(&token);
         Ok(())
     }
 

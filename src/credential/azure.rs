@@ -11,10 +11,15 @@ use azure_core::http::headers::RETRY_AFTER;
 use azure_core::time::OffsetDateTime;
 
 use crate::credential::cache::{Issued, Outcome, TokenCache};
+use crate::credential::sign_in::{may_pass, within};
 use crate::credential::{AccessToken, TokenRequest};
-use crate::error::{Error, sign_in_may_pass};
+use crate::error::Error;
+use crate::fault::{Fault, is_echo};
 use crate::foreign::on_one_line;
 use crate::retry::wait_of;
+
+/// Of a chain of credentials, this many say why they gave no token.
+const MOST_REASONS: usize = 10;
 
 /// Signs in by a credential of the Azure SDK, such as those of the `azure_identity` crate.
 ///
@@ -50,7 +55,8 @@ kept_in_a_cache!(AzureCredential);
 
 impl Azure {
     async fn issue(self: Arc<Self>, request: TokenRequest) -> Outcome {
-        let issued = self.0.get_token(&[request.cloud().scope()], None).await.map_err(no_token)?;
+        let scopes = [request.cloud().scope()];
+        let issued = within(request.timeout(), self.0.get_token(&scopes, None)).await?.map_err(no_token)?;
         let token = AccessToken::new(issued.token.secret());
         token.authorization()?;
         let left = issued.expires_on - OffsetDateTime::now_utc();
@@ -58,14 +64,27 @@ impl Azure {
     }
 }
 
-/// Only the beginning of the SDK's text: it may have the raw answer of the authority behind it.
+/// The reasons, each on its beginning only: behind it there may be the raw response of the sign-in
+/// service. What that says of itself is taken apart.
 fn no_token(error: azure_core::Error) -> Error {
-    let reason = Error::credential(on_one_line(&error.to_string()));
+    let causes = || iter::successors(Some(&error as &(dyn StdError + 'static)), |error| (*error).source());
+    let mut reasons = Vec::<String>::new();
+    for text in causes().map(ToString::to_string) {
+        // A credential that tries several others has a line for each of them.
+        let lines = text.lines().map(on_one_line).filter(|line| !line.is_empty() && !is_echo(line));
+        for line in lines.take(MOST_REASONS) {
+            if !reasons.iter().any(|reason| reason.contains(&line)) {
+                reasons.push(line);
+            }
+        }
+    }
+    reasons.truncate(MOST_REASONS);
+    let fault = Fault::find_sign_in(&causes().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+    let reason = Error::credential(reasons.join("; ")).with_fault(fault);
     // What really happened is behind an error that says only that there is no token.
-    let causes = iter::successors(Some(&error as &(dyn StdError + 'static)), |error| (*error).source());
-    match { causes }.filter_map(|cause| cause.downcast_ref::<azure_core::Error>()).last().map(azure_core::Error::kind) {
+    match causes().filter_map(|cause| cause.downcast_ref::<azure_core::Error>()).last().map(azure_core::Error::kind) {
         Some(ErrorKind::Connection | ErrorKind::Io) => reason.retryable(),
-        Some(ErrorKind::HttpResponse { status, raw_response, .. }) if sign_in_may_pass(u16::from(*status)) => {
+        Some(ErrorKind::HttpResponse { status, raw_response, .. }) if may_pass(u16::from(*status)) => {
             let headers = raw_response.as_ref().map(|response| response.headers());
             let wait = headers.and_then(|headers| wait_of(headers.get_optional_str(&RETRY_AFTER)?));
             wait.map_or(reason.clone(), |wait| reason.retrying_after(wait)).retryable()

@@ -1,39 +1,30 @@
-//! Signing in: the two OAuth 2.0 grants at the authority's v2.0 endpoint. The `oauth2` crate writes
-//! the requests and reads the tokens; the client's own HTTP client sends them, and what the authority
-//! refuses is read here, because Microsoft says more than the standard has fields for.
+//! Signing in: the two OAuth 2.0 grants at the v2.0 endpoint of the sign-in service, what it responds,
+//! and the errors of both.
 
+use std::fmt;
+use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use oauth2::basic::{
-    BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
-};
-use oauth2::{AuthType, ClientId, ClientSecret, RequestTokenError, Scope, StandardRevocableToken, TokenUrl};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::header::{ACCEPT, LOCATION, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::credential::cache::Issued;
-use crate::credential::{AccessToken, TokenRequest, trimmed};
-use crate::error::Error;
-use crate::retry::A_DAY;
-use crate::wire;
+use crate::credential::pasted::{check_secret, pasted};
+use crate::credential::{AccessToken, TokenRequest};
+use crate::error::{Error, ErrorKind};
+use crate::fault::{self, Fault, is_echo};
+use crate::retry::{A_DAY, retry_after};
+use crate::wire::{self, Answer};
 
-/// How long the head of an answer may take, and then its body; how many requests there are is for the
-/// call to say.
-const TIMEOUT: Duration = Duration::from_secs(30);
 /// Tokens have a few kilobytes.
 const BODY_LIMIT: usize = 1 << 20;
+/// How often work gets its turn after its time has passed.
+pub(crate) const TURNS: usize = 32;
 
-type Client = oauth2::Client<
-    BasicErrorResponse,
-    TokenAnswer,
-    BasicTokenIntrospectionResponse,
-    StandardRevocableToken,
-    BasicRevocationErrorResponse,
->;
-
-/// An application that is registered with the authority.
+/// An application that is registered with the sign-in service.
 #[derive(Debug)]
 pub(crate) struct Application {
     tenant: String,
@@ -42,195 +33,199 @@ pub(crate) struct Application {
     client_secret: Option<SecretString>,
 }
 
+/// What a sign-in gave: the access token, unless that is of no use, and the refresh token that
+/// replaces the one sent. That one may be spent, so it counts in any case.
+pub(crate) struct SignedIn {
+    pub(crate) access_token: Result<Issued, Error>,
+    pub(crate) refresh_token: Option<SecretString>,
+}
+
 impl Application {
     pub(crate) fn new(
         tenant: impl Into<String>,
         client_id: impl Into<String>,
         client_secret: Option<String>,
     ) -> Result<Self, Error> {
-        let client_secret = client_secret.map(trimmed);
-        if client_secret.as_ref().is_some_and(|secret| secret.expose_secret().is_empty()) {
-            return Err(Error::config("the client secret is empty"));
-        }
         Ok(Self {
             tenant: path_segment("the tenant", tenant)?,
-            client_id: path_segment("the client id", client_id)?,
-            client_secret,
+            client_id: path_segment("the client ID", client_id)?,
+            client_secret: client_secret.map(|secret| check_secret("the client secret", pasted(secret))).transpose()?,
         })
     }
 
-    /// Gets a token as the application itself or, with a refresh token, for its user; and the
-    /// refresh token that replaces the one given.
+    /// Gets a token as the application itself or, with a refresh token, for its user.
     pub(crate) async fn sign_in(
         &self,
         request: &TokenRequest,
         refresh_token: Option<&SecretString>,
-    ) -> Result<(Result<Issued, Error>, Option<SecretString>), Error> {
+    ) -> Result<SignedIn, Error> {
         let url = format!("{}/{}/oauth2/v2.0/token", request.cloud.authority(), self.tenant);
-        let url = TokenUrl::new(url).map_err(|error| Error::config("the authority is no URL").caused_by(error))?;
-        let mut client = Client::new(ClientId::new(self.client_id.clone())).set_auth_type(AuthType::RequestBody);
-        if let Some(secret) = &self.client_secret {
-            client = client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()));
-        }
-        let client = client.set_token_uri(url);
-
-        let secrets = self.client_secret.iter().chain(refresh_token).cloned().collect();
-        let exchange = Exchange { http: request.http.clone(), secrets };
-        let scope = Scope::new(request.cloud.scope().to_owned());
-        let answer = match refresh_token {
-            None => client.exchange_client_credentials().add_scope(scope).request_async(&exchange).await,
-            Some(refresh_token) => {
-                let refresh_token = oauth2::RefreshToken::new(refresh_token.expose_secret().to_owned());
-                // Without offline_access the answer need not have the next refresh token.
-                let scopes = [scope, Scope::new("offline_access".to_owned())];
-                client.exchange_refresh_token(&refresh_token).add_scopes(scopes).request_async(&exchange).await
-            }
+        let scope = request.cloud.scope();
+        let mut form = vec![("client_id", self.client_id.as_str())];
+        form.extend(self.client_secret.iter().map(|secret| ("client_secret", secret.expose_secret())));
+        // Without offline_access the response need not have the next refresh token.
+        let with_offline_access = format!("{scope} offline_access");
+        form.extend(match refresh_token {
+            None => vec![("grant_type", "client_credentials"), ("scope", scope)],
+            Some(token) => vec![
+                ("grant_type", "refresh_token"),
+                ("refresh_token", token.expose_secret()),
+                ("scope", &with_offline_access),
+            ],
+        });
+        let exchange = async {
+            let response = request.http.post(url).header(ACCEPT, "application/json").form(&form).send().await?;
+            Ok(wire::read(response, BODY_LIMIT).await)
         };
-        Ok(answer.map_err(unreadable)?.read())
-    }
-}
-
-/// A part of a path that cannot become two, or none.
-fn path_segment(what: &str, text: impl Into<String>) -> Result<String, Error> {
-    let text = text.into().trim().to_owned();
-    let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-    if !fits || text.trim_matches('.').is_empty() {
-        return Err(Error::config(format!("{what} is neither a GUID nor a name: letters, digits, '-', '_' and '.'")));
-    }
-    Ok(text)
-}
-
-/// How the `oauth2` crate sends its requests.
-struct Exchange {
-    http: reqwest::Client,
-    secrets: Vec<SecretString>,
-}
-
-impl<'c> oauth2::AsyncHttpClient<'c> for Exchange {
-    type Error = Error;
-    type Future = BoxFuture<'c, Result<oauth2::HttpResponse, Error>>;
-
-    fn call(&'c self, request: oauth2::HttpRequest) -> Self::Future {
-        Box::pin(self.send(request))
-    }
-}
-
-impl Exchange {
-    /// Sends one request for a token. What is not a 200 ends here: its status says what to do, and
-    /// its body may have all that the error should say.
-    async fn send(&self, request: oauth2::HttpRequest) -> Result<oauth2::HttpResponse, Error> {
-        let request = reqwest::Request::try_from(request).map_err(Error::sign_in_transport)?;
-        // Looks for the answer before it looks at the time: what was left for long may have one.
-        let late = |_| Error::sign_in_timed_out();
-        let response = tokio::time::timeout(TIMEOUT, self.http.execute(request)).await.map_err(late)?;
-        let response = response.map_err(Error::sign_in_transport)?;
-        let (answer, end) = tokio::time::timeout(TIMEOUT, wire::read(response, BODY_LIMIT)).await.map_err(late)?;
-        let secrets: Vec<&str> = self.secrets.iter().map(|secret| secret.expose_secret()).collect();
-        let refusal = Error::sign_in_refused(answer.clone(), &secrets);
+        let (answer, end) = within(request.timeout(), exchange).await?.map_err(not_reached)?;
+        let secrets = self.client_secret.iter().chain(refresh_token).map(ExposeSecret::expose_secret);
+        let refusal = refused(answer.clone(), &secrets.collect::<Vec<_>>());
         if answer.status != http::StatusCode::OK || refusal.code().is_some() {
             return Err(refusal);
         }
         if answer.over_bounds {
-            return Err(Error::sign_in_unreadable("the answer is larger than any token"));
+            return Err(no_token("the response is larger than any token"));
         }
-        end.map_err(Error::sign_in_transport)?;
-        if !wire::is_object(&answer.body) {
-            return Err(Error::sign_in_unreadable(NO_TOKEN_AT_ALL));
-        }
-        // Without headers: what the body is, it says better than its Content-Type.
-        Ok(http::Response::new(answer.body.to_vec()))
+        end.map_err(not_reached)?;
+        read(&answer.body)
     }
 }
 
-const NO_TOKEN_AT_ALL: &str = "the answer is not the JSON of a token";
-
-/// The crate's own error has the answer's bytes in it, and serde's message its texts: a token, maybe.
-fn unreadable(error: RequestTokenError<Error, BasicErrorResponse>) -> Error {
-    match error {
-        RequestTokenError::Request(error) => error,
-        RequestTokenError::Parse(error, _) if !matches!(error.path().to_string().as_str(), "" | "." | "?") => {
-            Error::sign_in_unreadable(format!("the answer cannot be read at `{}`", error.path()))
-        }
-        _ => Error::sign_in_unreadable(NO_TOKEN_AT_ALL),
+/// Does this within a time. What has arrived by then still counts: the runtime may have stood still
+/// for longer, and gets to its timers before its sockets.
+pub(crate) async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Result<T, Error> {
+    let mut work = pin!(work);
+    if let Ok(done) = tokio::time::timeout(time, &mut work).await {
+        return Ok(done);
     }
+    for _ in 0..TURNS {
+        tokio::task::yield_now().await;
+        if let Some(done) = work.as_mut().now_or_never() {
+            return Ok(done);
+        }
+    }
+    Err(no_token("the sign-in service did not respond in time").timeout())
 }
 
-#[derive(Debug, Deserialize, Serialize)]
-struct TokenAnswer {
-    #[serde(default = "no_token")]
-    access_token: oauth2::AccessToken,
-    #[serde(default = "bearer", deserialize_with = "token_type")]
-    token_type: BasicTokenType,
-    #[serde(default, deserialize_with = "seconds")]
-    expires_in: Option<Duration>,
-    #[serde(default)]
-    refresh_token: Option<oauth2::RefreshToken>,
+/// A part of a path that cannot become two, or none.
+fn path_segment(what: &str, text: impl Into<String>) -> Result<String, Error> {
+    let text = pasted(text).expose_secret().to_owned();
+    let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    if !fits || text.trim_matches('.').is_empty() {
+        return Err(Error::config(format!(
+            "{what} is neither a GUID nor a name: expected letters, digits, '-', '_' and '.'"
+        )));
+    }
+    Ok(text)
 }
 
-fn no_token() -> oauth2::AccessToken {
-    oauth2::AccessToken::new(String::new())
-}
-
-fn bearer() -> BasicTokenType {
-    BasicTokenType::Bearer
-}
-
-fn token_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BasicTokenType, D::Error> {
-    Ok(match Option::<String>::deserialize(deserializer)? {
-        Some(other) if !other.eq_ignore_ascii_case("bearer") => BasicTokenType::Extension(other),
-        _ => BasicTokenType::Bearer,
-    })
-}
-
-/// The v1.0 endpoint has the number as text; what is no number is as good as nothing.
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let seconds = match Value::deserialize(deserializer)? {
-        Value::String(text) => text.trim().parse::<f64>().ok(),
-        value => value.as_f64(),
+/// Reads the response with a token, as far as it is one: in all other respects Microsoft and its
+/// likes send what they want. Its texts are in no error.
+fn read(body: &[u8]) -> Result<SignedIn, Error> {
+    let members = fault::members(body);
+    if members.is_empty() {
+        return Err(no_token("the response is not the JSON of a token"));
+    }
+    let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+    let access_token = match (text("access_token"), members.get("token_type")) {
+        (None, _) if members.get("access_token").is_some_and(|token| !token.is_null() && !token.is_string()) => {
+            Err(no_token("the response cannot be read at `access_token`"))
+        }
+        (None, _) => Err(no_token("the response has no access token")),
+        (_, Some(Value::String(kind))) if !matches!(kind.trim().to_ascii_lowercase().as_str(), "" | "bearer") => {
+            Err(no_token("the token in the response is not a bearer token"))
+        }
+        (Some(token), _) => {
+            let token = AccessToken::new(token);
+            // Before it is kept: it would fail every call until it expires.
+            token.authorization().map(|_| Issued { token, lifetime: members.get("expires_in").and_then(seconds) })
+        }
     };
-    Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds.clamp(0.0, A_DAY.as_secs_f64())).ok()))
+    Ok(SignedIn { access_token, refresh_token: text("refresh_token").map(SecretString::from) })
 }
 
-impl TokenAnswer {
-    /// The token, if it is good for anything, and the next refresh token in any case: the one before
-    /// it may be spent.
-    fn read(self) -> (Result<Issued, Error>, Option<SecretString>) {
-        let refresh_token = self.refresh_token.map(|token| trimmed(token.into_secret()));
-        let refresh_token = refresh_token.filter(|token| !token.expose_secret().is_empty());
-        let token = AccessToken::new(self.access_token.into_secret());
-        let issued = match token.authorization() {
-            _ if token.expose().is_empty() => Err(Error::sign_in_unreadable("the answer has none")),
-            _ if self.token_type != BasicTokenType::Bearer => {
-                Err(Error::sign_in_unreadable("the token is not a bearer token"))
-            }
-            // Before it is kept, for it would fail every call until it expires.
-            Err(error) => Err(error),
-            Ok(_) => Ok(Issued { token, lifetime: self.expires_in }),
-        };
-        (issued, refresh_token)
-    }
+/// The v1.0 endpoint has the number as text; what is not a number is as good as nothing.
+fn seconds(value: &Value) -> Option<Duration> {
+    let seconds = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    Duration::try_from_secs_f64(seconds.clamp(0.0, A_DAY.as_secs_f64())).ok()
 }
 
-impl oauth2::TokenResponse for TokenAnswer {
-    type TokenType = BasicTokenType;
+/// No access token, for this reason.
+pub(crate) fn no_token(reason: impl fmt::Display) -> Error {
+    Error::new(ErrorKind::Credential, format!("no access token: {reason}"))
+}
 
-    fn access_token(&self) -> &oauth2::AccessToken {
-        &self.access_token
+/// The time of the call ran out before there was a token.
+pub(crate) fn out_of_time() -> Error {
+    no_token("the sign-in did not finish within the time of the call").timeout()
+}
+
+/// The sign-in service could not be reached, or its response broke off.
+fn not_reached(source: reqwest::Error) -> Error {
+    match &source {
+        error if error.is_builder() => return Error::config("the sign-in request cannot be built").caused_by(source),
+        error if error.is_timeout() => no_token("the sign-in service did not respond in time").timeout(),
+        error if error.is_connect() => no_token("cannot connect to the sign-in service"),
+        _ => no_token("no response from the sign-in service"),
+    }
+    .retryable()
+    .caused_by(source)
+}
+
+/// The sign-in service responded with an error. Of the response only what is known to hold no secret
+/// is kept.
+fn refused(mut answer: Answer, secrets: &[&str]) -> Error {
+    answer.redact(secrets);
+    let fault = Fault::read_sign_in(&answer.body);
+    let may_pass = fault.code.as_deref() == Some("temporarily_unavailable") || may_pass(answer.status.as_u16());
+    let wait = retry_after(&answer.headers);
+    let kept = [LOCATION, RETRY_AFTER].map(|name| Some((name.clone(), answer.headers.get(&name)?.clone())));
+    let kept = kept.into_iter().flatten().filter(|(_, value)| !value.to_str().is_ok_and(is_echo));
+    answer.headers = kept.collect();
+    answer.body = Bytes::new();
+    let mut error = no_token("the sign-in service responded with").with_fault(fault).with_answer(answer);
+    if let Some(wait) = wait {
+        error = error.retrying_after(wait);
+    }
+    if may_pass { error.retryable() } else { error }
+}
+
+/// Whether a sign-in with this status may succeed later: any 5xx, unlike a call's.
+pub(crate) fn may_pass(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..=599)
+}
+
+/// Whether the sign-in service has said that it gives no token, and will not later.
+pub(crate) fn is_refusal(error: &Error) -> bool {
+    !error.is_retryable() && (error.status().is_some() || !error.error_codes().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn what_arrived_while_the_runtime_stood_still_counts_although_its_time_is_over() {
+        let (sender, response) = tokio::sync::oneshot::channel();
+        let mut work = pin!(within(SECOND, response));
+        assert!(work.as_mut().now_or_never().is_none());
+        tokio::time::advance(35 * SECOND).await;
+        // As the task of a connection does, which gets its turn after the timers.
+        tokio::spawn(async move {
+            tokio::task::yield_now().await;
+            sender.send("the response")
+        });
+        assert!(work.await.is_ok_and(|received| received == Ok("the response")));
     }
 
-    fn token_type(&self) -> &BasicTokenType {
-        &self.token_type
-    }
-
-    fn expires_in(&self) -> Option<Duration> {
-        self.expires_in
-    }
-
-    fn refresh_token(&self) -> Option<&oauth2::RefreshToken> {
-        self.refresh_token.as_ref()
-    }
-
-    fn scopes(&self) -> Option<&Vec<Scope>> {
-        None
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_arrive_in_time_is_a_timeout() {
+        let began = tokio::time::Instant::now();
+        let error =
+            within(SECOND, std::future::pending::<()>()).await.map_or_else(|error| error, |()| no_token("none"));
+        assert!(error.is_timeout() && error.is_retryable(), "{error}");
+        assert_eq!(began.elapsed(), SECOND);
     }
 }

@@ -63,6 +63,20 @@ async fn the_token_of_the_environment_and_the_ids_of_the_command_line_are_sent()
 
 #[tokio::test]
 #[ignore = "needs the examples; .ci/run builds them and runs it"]
+async fn a_whole_token_response_as_token_is_refused_before_it_is_sent_and_not_shown() {
+    let server = Server::new([]).await;
+    let mut command = example("get_batch_upload_status");
+    command.env("PARTNER_CENTER_TOKEN", r#"{"token_type":"Bearer","access_token":"eyJ.abc.def"}"#);
+    command.args(["--base-url", &server.base_url, "--customer-id", CUSTOMER, "--tracking-id", TRACKING]);
+    let output = output(command).await;
+    assert_eq!(output.status.code(), Some(1));
+    let shown = text(&output.stdout) + &text(&output.stderr);
+    assert!(shown.contains("pass only its access_token") && !shown.contains("eyJ.abc"), "{shown}");
+    assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
+#[ignore = "needs the examples; .ci/run builds them and runs it"]
 async fn every_kind_of_credential_signs_in_for_its_cloud() {
     for (variables, grant, sends) in [
         (vec![("CLIENT_SECRET", SECRET)], "client_credentials", vec![("client_secret", SECRET)]),

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use partner_center_devices::{AccessToken, BatchUploadStatus, Builder, Customer, PartnerCenter, RetryPolicy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 pub const TOKEN: &str = "eyJ-a-token-that-nobody-may-see";
@@ -21,6 +22,8 @@ pub enum Reply {
     Send(Vec<u8>),
     /// Sends these bytes and closes the connection.
     SendAndClose(Vec<u8>),
+    /// Sends the first bytes, and the others when it is told to.
+    SendInTwo(Vec<u8>, Arc<Notify>, Vec<u8>),
 }
 
 type Texts = Arc<Mutex<Vec<String>>>;
@@ -160,7 +163,13 @@ async fn serve(mut stream: TcpStream, replies: Arc<Mutex<VecDeque<Reply>>>, (req
         let reply = replies.lock().unwrap().pop_front().unwrap_or_else(unmatched);
         requests.lock().unwrap().push(head);
         bodies.lock().unwrap().push(String::from_utf8(body).unwrap());
-        let (Reply::Send(bytes) | Reply::SendAndClose(bytes)) = &reply;
+        if let Reply::SendInTwo(first, go_on, _) = &reply {
+            if stream.write_all(first).await.is_err() {
+                return;
+            }
+            go_on.notified().await;
+        }
+        let (Reply::Send(bytes) | Reply::SendAndClose(bytes) | Reply::SendInTwo(_, _, bytes)) = &reply;
         if stream.write_all(bytes).await.is_err() || matches!(reply, Reply::SendAndClose(_)) {
             return;
         }
