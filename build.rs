@@ -7,6 +7,7 @@
 #[path = "build/adapt.rs"]
 mod adapt;
 
+use std::collections::BTreeSet;
 use std::{any::Any, env, error::Error, fs, iter, panic, path::Path, process};
 
 use openapiv3::OpenAPI;
@@ -42,7 +43,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let examples = members(&document["components"]["examples"]);
     let examples: Map<_, _> = examples.map(|(name, example)| (name.clone(), example["value"].clone())).collect();
     let own = OwnTypes::of(&document)?;
-    trim_operations(&mut document);
+    trim_operations(&mut document)?;
     trim_schemas(&mut document);
     document["components"]["schemas"][NUMBER] = json!({ "type": "string" });
     let client = adapt(syn::parse2(generate(&document, &own)?)?, &own)?;
@@ -73,23 +74,31 @@ fn resolved<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
 
 /// Takes out what progenitor does badly: error responses, because a body that is not the documented fault
 /// would lose status and headers; and header parameters, which the hook writes.
-fn trim_operations(document: &mut Value) {
+fn trim_operations(document: &mut Value) -> Result<(), String> {
     let whole = document.clone();
     let trim_parameters = |part: &mut Value| {
         let parameters = part.get_mut("parameters").and_then(Value::as_array_mut);
         parameters.into_iter().for_each(|list| list.retain(|one| resolved(&whole, one)["in"] != "header"));
     };
-    for item in document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+    for (path, item) in document["paths"].as_object_mut().ok_or("paths: there are none")? {
         trim_parameters(item);
-        for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        for (method, operation) in item.as_object_mut().into_iter().flatten() {
             trim_parameters(operation);
             let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { continue };
             let default = responses.remove("default").map(|response| ("2XX".to_owned(), response));
             responses.retain(|status, _| status.starts_with('2'));
             let default = default.filter(|_| responses.is_empty());
             responses.extend(default);
+            let bodies = responses.values().map(|one| resolved(&whole, one)["content"]["application/json"].to_string());
+            let what = match bodies.collect::<BTreeSet<_>>().len() {
+                0 => "no response says success, such as 200",
+                1 => continue,
+                _ => "responses of success with different bodies are not supported",
+            };
+            return Err(format!("{} {path}: {what}", method.to_uppercase()));
         }
     }
+    Ok(())
 }
 
 /// What the document says of values is for those who send them: the service is not checked against it.

@@ -50,13 +50,18 @@ impl OwnTypes {
         let list = schema.get("x-extensible-enum").or(schema.get("enum")).filter(|_| schema["type"] == "string");
         let line = match (list, schema["format"].as_str()) {
             (Some(list), _) => {
-                let values: Vec<String> = serde_json::from_value(list.clone()).map_err(|error| error.to_string())?;
-                let variants = values.iter().map(|value| variant(value)).collect::<Result<Vec<_>, _>>()?;
+                let values = list.as_array().into_iter().flatten().filter(|value| !value.is_null());
+                let values = values.map(Value::as_str).collect::<Option<Vec<_>>>().filter(|values| !values.is_empty());
+                let values = values.ok_or("expected a list of values that are texts")?;
+                let variants = values.iter().copied().map(variant).collect::<Result<Vec<_>, _>>()?;
                 if let Some(twice) = (1..values.len()).find(|n| variants[..*n].contains(&variants[*n])) {
                     return Err(format!("{:?} makes no variant of its own", values[twice]));
                 }
                 let numbered = schema["x-enum-by-number"].as_array().into_iter().flatten().filter_map(Value::as_str);
                 let numbered = numbered.map(variant).collect::<Result<Vec<_>, _>>()?;
+                if let Some(unlisted) = numbered.iter().find(|variant| !variants.contains(variant)) {
+                    return Err(format!("x-enum-by-number has {unlisted}, which is not listed"));
+                }
                 let listed = values.iter().map(|value| format!("`{value}`"));
                 quote! { crate::open_enum::open_enum! {
                     #[doc = #docs] #ident { #(#[doc = #listed] #variants = #values,)* } by_number [#(#numbered)*]

@@ -9,6 +9,7 @@ use std::ops::Deref;
 
 use crate::foreign::on_one_line;
 use crate::models::{BatchUploadDetails, DeviceUploadDetails, UploadStatus};
+use crate::reading::text;
 
 /// Why a device failed.
 ///
@@ -233,8 +234,8 @@ impl Deref for FailedDevice<'_> {
 impl fmt::Display for FailedDevice<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let DeviceUploadDetails { serial_number, product_key, device_id, .. } = self.device;
-        let ids = [("serial number", serial_number), ("product key", product_key), ("id", device_id)];
-        let mut shown = ids.iter().filter_map(|(what, id)| Some((what, on_one_line(id.as_deref()?))));
+        let ids = [("serial number", text(serial_number)), ("product key", text(product_key)), ("id", text(device_id))];
+        let mut shown = ids.iter().map(|(what, id)| (what, on_one_line(id)));
         match shown.find(|(_, id)| !id.is_empty()) {
             Some((what, id)) => write!(f, "device with {what} {id}")?,
             None => write!(f, "device {} of the upload", self.position)?,
@@ -301,7 +302,6 @@ impl DeviceUploadDetails {
     /// assert!(device.error().is_some_and(|error| error.is_harmless()));
     /// ```
     pub fn error(&self) -> Option<DeviceError> {
-        let text = |member: &Option<String>| member.clone().unwrap_or_default();
         let error = DeviceError::new(text(&self.error_code), text(&self.error_description));
         // 0, 0.0, 0x00000000, or nothing.
         let has_code = error.code.trim().chars().any(|c| !matches!(c, '0' | '.' | 'x' | 'X'));

@@ -77,6 +77,9 @@ pub(crate) struct ReadError {
     pub(crate) source: Error,
 }
 
+/// A value, and what of it could not be read.
+pub(crate) type Read<T> = Result<(T, Vec<UnreadableMember>), ReadError>;
+
 impl ReadError {
     pub(crate) fn new(what: &str) -> Self {
         Self { path: String::new(), source: de::Error::custom(what) }
@@ -84,7 +87,7 @@ impl ReadError {
 }
 
 /// Reads a whole body, without byte-order mark.
-pub(crate) fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Vec<UnreadableMember>), ReadError> {
+pub(crate) fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Read<T> {
     let reading = Reading::default();
     let root = Place { reading: &reading, parent: None, step: Step::Root, is_essential: true };
     // Checked once as a whole, which is faster than string by string.
@@ -118,7 +121,10 @@ struct Place<'p> {
 
 enum Step<'p> {
     Root,
+    /// Of a struct.
     Member(&'p str),
+    /// Of a map.
+    Key(&'p str),
     Entry(usize),
 }
 
@@ -127,8 +133,10 @@ impl fmt::Display for Place<'_> {
         self.parent.map_or(Ok(()), |parent| parent.fmt(f))?;
         match self.step {
             Step::Root => Ok(()),
-            Step::Member(name) if self.parent.is_some_and(|parent| parent.parent.is_some()) => write!(f, ".{name}"),
-            Step::Member(name) => f.write_str(name),
+            Step::Member(name) | Step::Key(name) => {
+                let is_first = self.parent.is_none_or(|parent| parent.parent.is_none());
+                write!(f, "{}{name}", if is_first { "" } else { "." })
+            }
             Step::Entry(index) => write!(f, "[{index}]"),
         }
     }
@@ -205,7 +213,10 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Value<'_, T> {
     visit_str(&str) => Text }
 
     fn visit_unit<E: de::Error>(self) -> Result<Option<T>, E> {
-        self.scalar(Scalar::Null)
+        match self.place.step {
+            Step::Entry(_) | Step::Key(_) => Ok(None),
+            Step::Root | Step::Member(_) => self.scalar(Scalar::Null),
+        }
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Option<T>, A::Error> {

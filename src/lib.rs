@@ -26,6 +26,7 @@ mod ids;
 mod lenient;
 pub mod models;
 mod open_enum;
+mod reading;
 mod response;
 mod retry;
 mod time;

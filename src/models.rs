@@ -22,52 +22,7 @@
 //! `Deserialize` reads that back. A raw body of the service can be written in more ways than one; read it
 //! with [`from_slice`], which is how the client itself reads.
 
-use chrono::{DateTime, Utc};
-use serde::de::DeserializeOwned;
-
-use crate::error::Error;
-use crate::lenient;
-use crate::wire::BYTE_ORDER_MARK;
-
+// Nothing else is in this room: a schema may have any name, `Option` too, and would be meant here.
 pub use crate::generated::types::*;
-
-/// A date and time of the service. On the wire it has no offset and is meant as UTC.
-pub type PartnerDateTime = DateTime<Utc>;
-
-/// Reads a body that the service sent, in the way the client does: numbers for texts, any letter case,
-/// times in any form, a byte-order mark. Members that cannot be read and decide nothing are absent.
-///
-/// ```
-/// use partner_center_devices::models::{self, BatchUploadDetails, UploadStatus};
-///
-/// # fn main() -> Result<(), partner_center_devices::Error> {
-/// let stored = br#"{ "Status": 3, "startedTime": "2017-07-25T10:00:00", "devicesStatus": null }"#;
-/// let upload: BatchUploadDetails = models::from_slice(stored)?;
-/// assert_eq!(upload.status, Some(UploadStatus::Finished));
-/// # Ok(())
-/// # }
-/// ```
-///
-/// # Errors
-///
-/// [`Decode`](crate::ErrorKind::Decode) with the path of the member at fault.
-pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    lenient::from_slice(body).map(|(value, _)| value).map_err(Error::unreadable)
-}
-
-impl UploadStatus {
-    /// Whether the upload has ended: `finished` or `finished_with_errors`.
-    ///
-    /// A status that this crate does not know has not ended.
-    ///
-    /// ```
-    /// use partner_center_devices::models::UploadStatus;
-    ///
-    /// assert!(UploadStatus::FinishedWithErrors.is_terminal());
-    /// assert!(!UploadStatus::from("paused_by_operator").is_terminal());
-    /// ```
-    pub fn is_terminal(&self) -> bool {
-        matches!(self, Self::Finished | Self::FinishedWithErrors)
-    }
-}
+pub use crate::reading::from_slice;
+pub use crate::time::PartnerDateTime;

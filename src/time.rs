@@ -11,6 +11,9 @@ use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Utc};
 use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
 use serde::{Serialize, Serializer};
 
+/// A date and time of the service. On the wire it has no offset and is meant as UTC.
+pub type PartnerDateTime = DateTime<Utc>;
+
 /// Reads what has times of the service in it, for the attributes that `build.rs` puts on fields of this type.
 pub(crate) fn deserialize<'de, T: Times, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     T::OnTheWire::deserialize(deserializer).map(T::read)

@@ -17,6 +17,7 @@ use crate::customers::BatchUploadStatus;
 use crate::error::Error;
 use crate::foreign::on_one_line;
 use crate::models::{BatchTrackingId, CustomerId, Link};
+use crate::reading::text;
 use crate::response::Response;
 
 /// An upload of a device batch: what the `Location` header says that answered it.
@@ -265,10 +266,10 @@ impl PartnerCenter {
 /// Where a link points to, below the base URL of the service and nowhere else.
 pub(crate) fn target(base_url: &Url, link: &Link) -> Result<Url, Error> {
     let refused = |why: &str| Err(Error::config(format!("the link is not followed: it {why}")));
-    if link.method.as_deref().is_some_and(|method| !method.trim().eq_ignore_ascii_case(Method::GET.as_str())) {
+    if link.method.is_some() && !text(&link.method).trim().eq_ignore_ascii_case(Method::GET.as_str()) {
         return refused("is not for GET");
     }
-    let uri = link.uri.as_deref().unwrap_or_default();
+    let uri = &text(&link.uri);
     if uri.trim().is_empty() {
         return refused("has no URI");
     }
@@ -331,11 +332,11 @@ const UNSENT: [&str; 7] = [
 fn headers(link: &Link) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
     for pair in &link.headers {
-        let (Some(key), value) = (&pair.key, pair.value.as_deref().unwrap_or_default()) else { continue };
-        let name =
-            HeaderName::try_from(key).map_err(|_| Error::config("the link has a header with a name that is none"))?;
+        let (Some(key), value) = (&pair.key, text(&pair.value)) else { continue };
+        let name = HeaderName::try_from(key.to_string())
+            .map_err(|_| Error::config("the link has a header with a name that is none"))?;
         if !RESERVED.contains(&name) && !UNSENT.contains(&name.as_str()) {
-            append(&mut headers, name, header_value("a header of the link", value)?)?;
+            append(&mut headers, name, header_value("a header of the link", &value)?)?;
         }
     }
     Ok(headers)

@@ -16,7 +16,7 @@ use url::Url;
 use crate::credential::AccessToken;
 use crate::foreign::redacted;
 use crate::generated;
-use crate::lenient::{self, ReadError, UnreadableMember};
+use crate::lenient::{self, Read, ReadError};
 
 // What the generated client takes from progenitor's runtime; `ResponseValue` is ours.
 pub(crate) use progenitor_client::{ClientHooks, ClientInfo, Error, OperationInfo, RequestBuilderExt, encode_path};
@@ -24,7 +24,7 @@ pub(crate) use progenitor_client::{ClientHooks, ClientInfo, Error, OperationInfo
 /// How to read the body of a success. The generated client knows this only; the body itself is read
 /// where the rest of the response is.
 pub(crate) struct ResponseValue<T> {
-    pub(crate) read: fn(&[u8]) -> Result<(T, Vec<UnreadableMember>), ReadError>,
+    pub(crate) read: fn(&[u8]) -> Read<T>,
 }
 
 impl<T: DeserializeOwned> ResponseValue<T> {
@@ -176,7 +176,7 @@ pub(crate) async fn read(mut response: reqwest::Response, limit: usize) -> (Answ
 }
 
 /// Reads a type of the caller's, which could be one that takes anything.
-fn read_object<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Vec<UnreadableMember>), ReadError> {
+fn read_object<T: DeserializeOwned>(body: &[u8]) -> Read<T> {
     match is_object(body) {
         true => lenient::from_slice(body),
         false => Err(ReadError::new("expected an object")),

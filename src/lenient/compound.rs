@@ -226,11 +226,13 @@ struct Struct {
 
 impl<'de, A: MapAccess<'de>> Members<'_, '_, A> {
     fn read<R>(&mut self, read: impl FnOnce(&mut Parts<A>, &Place<'_>) -> Result<R, A::Error>) -> Result<R, A::Error> {
-        let is_essential = match &self.of {
-            Some(Struct { schema, .. }) => schema.is_none_or(|schema| schema.essential.contains(&&*self.name)),
-            None => self.place.is_essential,
+        let name = &*self.name;
+        let place = match &self.of {
+            Some(Struct { schema, .. }) => {
+                self.place.below(Step::Member(name), schema.is_none_or(|schema| schema.essential.contains(&name)))
+            }
+            None => self.place.below(Step::Key(name), self.place.is_essential),
         };
-        let place = self.place.below(Step::Member(&self.name), is_essential);
         read(self.object, &place).map_err(|error| place.fail(error))
     }
 

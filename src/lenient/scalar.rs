@@ -134,6 +134,14 @@ impl<'v, E: de::Error> Offer<'v, E> {
         }
     }
 
+    /// Types that are not text themselves ask for it in this way. To a time, the year one is no time.
+    fn parsed_text<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
+        match self.value {
+            Scalar::Text(text) if is_not_set(text) => Err(E::custom("a time that is not set")),
+            _ => self.text(visitor),
+        }
+    }
+
     fn text<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         match (self.value, self.value.text()) {
             (Scalar::Text(text), _) => visitor.visit_str(text),
@@ -158,7 +166,8 @@ macro_rules! asked_for {
 impl<'de, E: de::Error> Deserializer<'de> for Offer<'_, E> {
     type Error = E;
 
-    asked_for! { text: deserialize_str deserialize_string deserialize_char deserialize_identifier }
+    asked_for! { parsed_text: deserialize_str }
+    asked_for! { text: deserialize_string deserialize_char deserialize_identifier }
     asked_for! { number: deserialize_bool deserialize_f32 deserialize_f64 }
     asked_for! { whole_number: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
     deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128 }

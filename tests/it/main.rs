@@ -15,6 +15,8 @@ mod properties;
 mod reading;
 mod reliability;
 mod requests;
+#[cfg(feature = "schemars")]
+mod schemas;
 mod secrets;
 mod server;
 mod sign_in;

@@ -1,0 +1,51 @@
+//! Models as `src/` uses them, whatever type the specification gives to their members.
+
+use serde::de::DeserializeOwned;
+
+use crate::error::Error;
+use crate::lenient;
+use crate::models::UploadStatus;
+use crate::wire::BYTE_ORDER_MARK;
+
+/// Reads a body that the service sent, in the way the client does: numbers for texts, any letter case,
+/// times in any form, a byte-order mark. Members that cannot be read and decide nothing are absent.
+///
+/// ```
+/// use partner_center_devices::models::{self, BatchUploadDetails, UploadStatus};
+///
+/// # fn main() -> Result<(), partner_center_devices::Error> {
+/// let stored = br#"{ "Status": 3, "startedTime": "2017-07-25T10:00:00", "devicesStatus": null }"#;
+/// let upload: BatchUploadDetails = models::from_slice(stored)?;
+/// assert_eq!(upload.status, Some(UploadStatus::Finished));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// [`Decode`](crate::ErrorKind::Decode) with the path of the member at fault.
+pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+    lenient::from_slice(body).map(|(value, _)| value).map_err(Error::unreadable)
+}
+
+/// The text of a member, whatever type the specification gives it; empty if it is absent.
+pub(crate) fn text(member: &Option<impl ToString>) -> String {
+    member.as_ref().map(ToString::to_string).unwrap_or_default()
+}
+
+impl UploadStatus {
+    /// Whether the upload has ended: `finished` or `finished_with_errors`.
+    ///
+    /// A status that this crate does not know has not ended.
+    ///
+    /// ```
+    /// use partner_center_devices::models::UploadStatus;
+    ///
+    /// assert!(UploadStatus::FinishedWithErrors.is_terminal());
+    /// assert!(!UploadStatus::from("paused_by_operator").is_terminal());
+    /// ```
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Finished | Self::FinishedWithErrors)
+    }
+}
