@@ -137,12 +137,12 @@ const SHOWN: usize = 200;
 pub(crate) fn on_one_line(text: &str) -> String {
     let turns = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     let is_printable = |c: char| !c.is_control() && !turns(c);
-    let line: String = text.chars().map(|c| if is_printable(c) { c } else { ' ' }).collect();
-    let line = line.trim();
-    match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line.to_owned(),
-    }
+    let line = text.trim_matches(|c: char| c.is_whitespace() || !is_printable(c));
+    let (line, rest) = match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => (&line[..end], "…"),
+        None => (line, ""),
+    };
+    line.chars().map(|c| if is_printable(c) { c } else { ' ' }).chain(rest.chars()).collect()
 }
 
 #[cfg(test)]

@@ -18,12 +18,12 @@ mod scalar;
 
 use std::cell::RefCell;
 use std::fmt;
-use std::marker::PhantomData;
 
 use serde::de::{self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Error;
 
 use crate::foreign::on_one_line;
+use crate::generated::SCHEMAS;
 use crate::lenient::compound::{ListOf, ObjectOf, Parts};
 use crate::lenient::scalar::{Offer, Refused, Scalar};
 
@@ -34,6 +34,10 @@ pub(crate) struct Schema {
     pub(crate) essential: &'static [&'static str],
     /// Second names of members, each with the member's own name.
     pub(crate) aliases: &'static [(&'static str, &'static str)],
+}
+
+fn schema(of: &str) -> Option<&'static Schema> {
+    SCHEMAS.iter().find(|schema| schema.name == of)
 }
 
 /// A member of a response that could not be read and is therefore absent. The rest of the response is
@@ -89,13 +93,14 @@ impl ReadError {
 /// Reads a whole body, without byte-order mark.
 pub(crate) fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Read<T> {
     let reading = Reading::default();
-    let root = Place { reading: &reading, parent: None, step: Step::Root, is_essential: true };
+    let root = Place { reading: &reading, parent: None, step: Step::Root };
     // Checked once as a whole, which is faster than string by string.
     let read = str::from_utf8(body).map_err(de::Error::custom).and_then(|text| {
         let mut json = serde_json::Deserializer::from_str(text);
-        let value = root.value().deserialize(&mut json)?;
+        let mut found = None;
+        root.value(&mut found).deserialize(&mut json)?;
         json.end()?;
-        value.ok_or_else(|| de::Error::custom("expected an object or a list"))
+        found.ok_or_else(|| de::Error::custom("expected an object or a list"))
     });
     match read {
         Ok(value) => Ok((value, reading.unreadable.into_inner())),
@@ -116,13 +121,12 @@ struct Place<'p> {
     reading: &'p Reading,
     parent: Option<&'p Place<'p>>,
     step: Step<'p>,
-    is_essential: bool,
 }
 
 enum Step<'p> {
     Root,
-    /// Of a struct.
-    Member(&'p str),
+    /// The name of a member, and of its struct.
+    Member(&'p str, &'static str),
     /// Of a map.
     Key(&'p str),
     Entry(usize),
@@ -133,7 +137,7 @@ impl fmt::Display for Place<'_> {
         self.parent.map_or(Ok(()), |parent| parent.fmt(f))?;
         match self.step {
             Step::Root => Ok(()),
-            Step::Member(name) | Step::Key(name) => {
+            Step::Member(name, _) | Step::Key(name) => {
                 let is_first = self.parent.is_none_or(|parent| parent.parent.is_none());
                 write!(f, "{}{name}", if is_first { "" } else { "." })
             }
@@ -143,13 +147,22 @@ impl fmt::Display for Place<'_> {
 }
 
 impl<'p> Place<'p> {
-    fn below(&'p self, step: Step<'p>, is_essential: bool) -> Self {
-        Self { reading: self.reading, parent: Some(self), step, is_essential }
+    fn below(&'p self, step: Step<'p>) -> Self {
+        Self { reading: self.reading, parent: Some(self), step }
+    }
+
+    /// Whether the value must be readable. An entry is what its list or map is; what is in a type that the
+    /// document does not have, always.
+    fn is_essential(&self) -> bool {
+        match self.step {
+            Step::Member(name, of) => schema(of).is_none_or(|schema| schema.essential.contains(&name)),
+            _ => self.parent.is_none_or(Place::is_essential),
+        }
     }
 
     /// Reads the value of this place.
-    fn value<T>(&'p self) -> Value<'p, T> {
-        Value { place: self, of: PhantomData }
+    fn value<T>(&'p self, found: &'p mut Option<T>) -> Value<'p, T> {
+        Value { place: self, found }
     }
 
     /// Marks this place as the one at fault, unless a deeper one is already.
@@ -161,16 +174,16 @@ impl<'p> Place<'p> {
 
     /// Reports a value that is left out; fails if it must not be.
     #[cold]
-    fn leave_out<T, E>(&self, text: impl fmt::Display, error: E) -> Result<Option<T>, E> {
-        if self.is_essential {
-            return Err(self.fail(error));
+    fn leave_out<E>(&self, text: impl fmt::Display, error: impl FnOnce() -> E) -> Result<(), E> {
+        if self.is_essential() {
+            return Err(self.fail(error()));
         }
         let mut unreadable = self.reading.unreadable.borrow_mut();
         if unreadable.len() < MAX_REPORTED {
             let (path, text) = (on_one_line(&self.to_string()), on_one_line(&text.to_string()));
             unreadable.push(UnreadableMember { path, text });
         }
-        Ok(None)
+        Ok(())
     }
 
     /// What a type makes of a value that is absent.
@@ -179,23 +192,24 @@ impl<'p> Place<'p> {
     }
 }
 
-/// Reads one value, whatever it is, as a `T`; `None` if it is to be left out.
+/// Reads one value, whatever it is, as a `T`, into where it belongs: structs are large, and every way back
+/// would copy them. Leaves `None` there if the value is to be left out.
 struct Value<'p, T> {
     place: &'p Place<'p>,
-    of: PhantomData<T>,
+    found: &'p mut Option<T>,
 }
 
 impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Value<'_, T> {
-    type Value = Option<T>;
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 macro_rules! scalars {
     ($($visit:ident($type:ty) => $scalar:ident),*) => {
-        $(fn $visit<E: de::Error>(self, value: $type) -> Result<Option<T>, E> {
+        $(fn $visit<E: de::Error>(self, value: $type) -> Result<(), E> {
             self.scalar(Scalar::$scalar(value))
         })*
     };
@@ -203,7 +217,7 @@ macro_rules! scalars {
 
 /// `null` arrives as a unit, and strings of the body as they are or unescaped.
 impl<'de, T: Deserialize<'de>> Visitor<'de> for Value<'_, T> {
-    type Value = Option<T>;
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
@@ -212,72 +226,73 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Value<'_, T> {
     scalars! { visit_bool(bool) => Bool, visit_i64(i64) => Signed, visit_u64(u64) => Unsigned, visit_f64(f64) => Float,
     visit_str(&str) => Text }
 
-    fn visit_unit<E: de::Error>(self) -> Result<Option<T>, E> {
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
         match self.place.step {
-            Step::Entry(_) | Step::Key(_) => Ok(None),
-            Step::Root | Step::Member(_) => self.scalar(Scalar::Null),
+            Step::Entry(_) | Step::Key(_) => Ok(()),
+            Step::Root | Step::Member(..) => self.scalar(Scalar::Null),
         }
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Option<T>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<(), A::Error> {
         let mut list = Parts::new(list);
         match T::deserialize(ListOf { list: &mut list, place: self.place }) {
-            Ok(value) => Ok(Some(value)),
-            Err(error) if self.is_over(&list) => Err(self.place.fail(error)),
+            Ok(value) => *self.found = Some(value),
+            Err(error) if self.is_over(&list) => return Err(self.place.fail(error)),
             Err(error) => {
                 list.skip_entries()?;
                 // Some servers write an absent object as an empty list.
                 let is_absent_object = list.was_for_struct && list.count == 0;
-                if is_absent_object { Ok(self.if_absent()) } else { self.place.leave_out("[…]", error) }
+                if is_absent_object { self.absent() } else { self.place.leave_out("[…]", || error)? }
             }
         }
+        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Option<T>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<(), A::Error> {
         let mut object = Parts::new(object);
         match T::deserialize(ObjectOf { object: &mut object, place: self.place }) {
-            Ok(value) => Ok(Some(value)),
-            Err(error) if self.is_over(&object) => Err(self.place.fail(error)),
+            Ok(value) => *self.found = Some(value),
+            Err(error) if self.is_over(&object) => return Err(self.place.fail(error)),
             Err(error) => {
                 object.skip_members()?;
-                self.place.leave_out("{…}", error)
+                self.place.leave_out("{…}", || error)?;
             }
         }
+        Ok(())
     }
 }
 
 impl<'de, T: Deserialize<'de>> Value<'_, T> {
     #[inline]
-    fn scalar<E: de::Error>(self, value: Scalar<'_>) -> Result<Option<T>, E> {
+    fn scalar<E: de::Error>(self, value: Scalar<'_>) -> Result<(), E> {
         match T::deserialize(Offer::new(value)) {
-            Ok(value) => Ok(Some(value)),
-            Err(Refused) => self.refused(value),
+            Ok(value) => *self.found = Some(value),
+            Err(Refused) => self.refused(value)?,
         }
+        Ok(())
     }
 
     /// Offers a scalar in the other forms that it may have been meant in.
     #[cold]
-    fn refused<E: de::Error>(self, value: Scalar<'_>) -> Result<Option<T>, E> {
-        let mut found = None;
+    fn refused<E: de::Error>(self, value: Scalar<'_>) -> Result<(), E> {
         if value.is_absent() {
-            return Ok(self.if_absent());
+            self.absent();
+            return Ok(());
         }
         value.in_other_forms(&mut |form| {
-            found = T::deserialize(Offer::<Refused>::new(form)).ok();
-            found.is_some()
+            *self.found = T::deserialize(Offer::<Refused>::new(form)).ok();
+            self.found.is_some()
         });
-        match found {
-            Some(found) => Ok(Some(found)),
-            // Once more, for the words.
-            None => match T::deserialize(Offer::new(value)) {
-                Ok(found) => Ok(Some(found)),
-                Err(error) => self.place.leave_out(value, error),
-            },
+        if self.found.is_some() {
+            return Ok(());
         }
+        // Once more, for the words.
+        let words = || T::deserialize(Offer::new(value)).err().unwrap_or_else(|| E::custom("refused"));
+        self.place.leave_out(value, words)
     }
 
-    fn if_absent(self) -> Option<T> {
-        T::deserialize(Offer::<Refused>::new(Scalar::Null)).ok()
+    fn absent(self) {
+        *self.found = T::deserialize(Offer::<Refused>::new(Scalar::Null)).ok();
     }
 
     /// Whether the body cannot be read further: it is broken, or an essential part of it was refused.

@@ -131,6 +131,10 @@ fn documented_form(text: &[u8]) -> Option<DateTime<Utc>> {
 #[cold]
 fn other_form(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
+    // No form is longer or begins otherwise: what is no time at all costs little.
+    if text.len() > 64 || !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '/' | '+' | '-')) {
+        return None;
+    }
     if let Some(milliseconds) = text.strip_prefix("/Date(").and_then(|rest| rest.strip_suffix(")/")) {
         // An offset behind the number is for display: the number counts from 1970 in UTC.
         let end = milliseconds.rfind(['+', '-']).filter(|place| *place > 0).unwrap_or(milliseconds.len());

@@ -9,9 +9,8 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use crate::generated::SCHEMAS;
 use crate::lenient::scalar::nothing;
-use crate::lenient::{Place, Schema, Step};
+use crate::lenient::{Place, Step, schema};
 
 /// The parts of a list or an object, with what it takes to go on behind it after its type refused it.
 pub(super) struct Parts<A> {
@@ -141,11 +140,12 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for ListOf<'_, '_, A> {
 
     fn next_element<T: Deserialize<'de>>(&mut self) -> Result<Option<T>, A::Error> {
         loop {
-            let place = self.place.below(Step::Entry(self.list.count), self.place.is_essential);
-            match self.list.next_element_seed(place.value()).map_err(|error| place.fail(error))? {
-                None => return Ok(None),
-                Some(Some(entry)) => return Ok(Some(entry)),
-                Some(None) => {}
+            let place = self.place.below(Step::Entry(self.list.count));
+            let mut entry = None;
+            let is_over =
+                self.list.next_element_seed(place.value(&mut entry)).map_err(|error| place.fail(error))?.is_none();
+            if is_over || entry.is_some() {
+                return Ok(entry);
             }
         }
     }
@@ -193,8 +193,7 @@ impl<'de, A: MapAccess<'de>> Deserializer<'de> for ObjectOf<'_, '_, A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        let schema = SCHEMAS.iter().find(|schema| schema.name == name);
-        visitor.visit_map(self.members(Some(Struct { fields, schema, seen: 0 })))
+        visitor.visit_map(self.members(Some(Struct { name, fields, seen: 0 })))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -217,27 +216,23 @@ struct Members<'o, 'p, A> {
 }
 
 struct Struct {
+    name: &'static str,
     fields: &'static [&'static str],
-    /// Only types of the document have one: members of other types are all essential.
-    schema: Option<&'static Schema>,
     /// A bit for each field that the derived code has had.
-    seen: u128,
+    seen: u64,
 }
 
 impl<'de, A: MapAccess<'de>> Members<'_, '_, A> {
     fn read<R>(&mut self, read: impl FnOnce(&mut Parts<A>, &Place<'_>) -> Result<R, A::Error>) -> Result<R, A::Error> {
-        let name = &*self.name;
-        let place = match &self.of {
-            Some(Struct { schema, .. }) => {
-                self.place.below(Step::Member(name), schema.is_none_or(|schema| schema.essential.contains(&name)))
-            }
-            None => self.place.below(Step::Key(name), self.place.is_essential),
-        };
+        let step = self.of.as_ref().map_or(Step::Key(&self.name), |of| Step::Member(&self.name, of.name));
+        let place = self.place.below(step);
         read(self.object, &place).map_err(|error| place.fail(error))
     }
 
     fn value<T: Deserialize<'de>>(&mut self) -> Result<Option<T>, A::Error> {
-        self.read(|object, place| object.next_value_seed(place.value()))
+        let mut value = None;
+        self.read(|object, place| object.next_value_seed(place.value(&mut value)))?;
+        Ok(value)
     }
 }
 
@@ -294,15 +289,15 @@ impl Struct {
     #[cold]
     fn field_loosely(&self, name: &str) -> Option<usize> {
         let position = |name: &str| self.fields.iter().position(|field| field.eq_ignore_ascii_case(name));
-        let aliases = self.schema.map_or(&[][..], |schema| schema.aliases);
+        let aliases = schema(self.name).map_or(&[][..], |schema| schema.aliases);
         let own_name = || aliases.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(name)).map(|(_, own)| own);
         position(name).or_else(|| position(own_name()?))
     }
 }
 
-/// A struct of more than 128 fields has no bit for the others, and serde refuses them when they come twice.
-fn bit(field: usize) -> u128 {
-    u32::try_from(field).ok().and_then(|field| 1_u128.checked_shl(field)).unwrap_or_default()
+/// A struct of more than 64 fields has no bit for the others, and serde refuses them when they come twice.
+fn bit(field: usize) -> u64 {
+    u32::try_from(field).ok().and_then(|field| 1_u64.checked_shl(field)).unwrap_or_default()
 }
 
 /// The field that a name stands for, if the derived code has not had it yet.

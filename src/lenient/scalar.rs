@@ -50,7 +50,8 @@ impl<'v> Scalar<'v> {
         };
         let time = any_form(text).map(|time| time.to_rfc3339());
         let date = time.as_deref().and_then(|time| time.get(..10));
-        let texts = [Some(text.trim()), time.as_deref(), date].into_iter().flatten();
+        let trimmed = Some(text.trim()).filter(|trimmed| trimmed.len() < text.len());
+        let texts = [trimmed, time.as_deref(), date].into_iter().flatten();
         if !{ texts }.any(|text| fits(Scalar::Text(text))) {
             Scalar::in_text(text).map(fits);
         }
@@ -64,6 +65,12 @@ impl<'v> Scalar<'v> {
         let float = || text.parse().ok().filter(|value: &f64| value.is_finite()).map(Self::Float);
         let bool = || text.to_ascii_lowercase().parse().map(Self::Bool).ok();
         signed.or_else(|_| unsigned()).ok().or_else(float).or_else(bool)
+    }
+
+    /// What this is to a type that is a number or boolean.
+    fn as_number(self) -> Self {
+        let Self::Text(text) = self else { return self };
+        Self::in_text(text).unwrap_or(self)
     }
 
     /// The text of a number or boolean, unless digits of it were lost in reading it.
@@ -115,20 +122,12 @@ impl<'v, E: de::Error> Offer<'v, E> {
     }
 
     fn number<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        let value = match self.value {
-            Scalar::Text(text) => Scalar::in_text(text).unwrap_or(self.value),
-            value => value,
-        };
-        Self::new(value).deserialize_any(visitor)
+        Self::new(self.value.as_number()).deserialize_any(visitor)
     }
 
     /// `5.0` means 5.
     fn whole_number<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        let value = match self.value {
-            Scalar::Text(text) => Scalar::in_text(text).unwrap_or(self.value),
-            value => value,
-        };
-        match value {
+        match self.value.as_number() {
             Scalar::Float(value) if value.fract() == 0.0 && is_exact(value) => visitor.visit_i64(value as i64),
             value => Self::new(value).deserialize_any(visitor),
         }
@@ -143,10 +142,12 @@ impl<'v, E: de::Error> Offer<'v, E> {
     }
 
     fn text<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        match (self.value, self.value.text()) {
-            (Scalar::Text(text), _) => visitor.visit_str(text),
-            (_, Some(text)) => visitor.visit_string(text),
-            _ => self.deserialize_any(visitor),
+        match self.value {
+            Scalar::Text(text) => visitor.visit_str(text),
+            value => match value.text() {
+                Some(text) => visitor.visit_string(text),
+                None => self.deserialize_any(visitor),
+            },
         }
     }
 }
