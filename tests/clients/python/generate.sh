@@ -1,0 +1,3 @@
+pip install openapi-generator-cli==7.26.0
+openapi-generator-cli generate -g python -i partner-center-devices.yaml -o client --additional-properties=packageName=partner_center,disallowAdditionalPropertiesIfNotPresent=false
+pip install ./client
