@@ -170,13 +170,13 @@ def check_generated_only(name, folder):
     """Each name that the program uses of the client is in the generated source."""
     generated = "\n".join(
         path.read_text(errors="replace")
-        for path in folder.rglob("*")
-        if path.is_file() and path.suffix in (".cs", ".kt", ".swift", ".ps1") and not path.name.startswith("quickstart.")
+        for path in (folder / "client").rglob("*")
+        if path.is_file() and path.suffix in (".cs", ".kt", ".swift", ".ps1")
     )
     (program,) = folder.glob("quickstart.*")
-    for used in re.findall(r"uses?: (.*)", program.read_text()):
+    for used in re.findall(r"uses: (.*)", program.read_text()):
         for identifier in used.split():
-            if not re.search(rf"\b{re.escape(identifier)}\b", generated):
+            if not re.search(rf"(?<![\w-]){re.escape(identifier)}(?![\w-])", generated):
                 sys.exit(f"{name}: the generated client has no {identifier}")
 
 

@@ -4,12 +4,14 @@
 mod answers;
 #[cfg(feature = "blocking")]
 mod blocking;
+mod changes;
 mod config;
 mod devices;
 mod errors;
 mod examples;
 mod faults;
 mod links;
+mod prism;
 mod properties;
 mod reliability;
 mod requests;
