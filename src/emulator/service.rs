@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 
-use http::header::AUTHORIZATION;
+use http::header::{ALLOW, AUTHORIZATION};
 use http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -144,7 +144,7 @@ impl Service {
             return self.fault(StatusCode::UNAUTHORIZED, None);
         }
         if method != Method::GET.as_str() {
-            return self.fault(StatusCode::METHOD_NOT_ALLOWED, None);
+            return self.fault(StatusCode::METHOD_NOT_ALLOWED, None).header(ALLOW, Method::GET.as_str());
         }
         // The service does not care for letter case in paths, as its own documents show.
         let path = path.to_ascii_lowercase();

@@ -147,6 +147,16 @@ def cell(read, expected):
     return worst, "; ".join(wrong)
 
 
+def check_sign_in(folder, base_url):
+    """The two scripts that openapi/README.md shows, against the emulator's sign-in service."""
+    variables = {"TENANT_ID": "contoso.onmicrosoft.com", "CLIENT_ID": "an-application", "CLIENT_SECRET": "any", "AUTHORITY": base_url}
+    environment = {**os.environ, **{f"PARTNER_CENTER_{name}": value for name, value in variables.items()}}
+    for script in ("app-only.sh", "device-code.sh"):
+        token = run(["bash", script], folder, env=environment)
+        if not token.startswith("emulator-access-token-"):
+            sys.exit(f"{script} prints {token}")
+
+
 def measure(name, folder, cases, upload, base_url):
     client = CLIENTS[name]
     for command in client["build"]:
@@ -155,6 +165,8 @@ def measure(name, folder, cases, upload, base_url):
         shown = run(client["quickstart"], folder, env={**os.environ, "PARTNER_CENTER_URL": base_url})
         if not all(text in shown for text in ("inished", "808", "Ztd")) or name != "rust" and "Test batch" not in shown:
             sys.exit(f"the quickstart of {name} shows something else: {shown}")
+    if name == "curl":
+        check_sign_in(folder, base_url)
     lines = [f"{case} {one['customer']} {upload} {'any' if one.get('token', True) else '-'}" for case, one in cases.items()]
     outcome = subprocess.run(
         [*client["main"], base_url], cwd=folder, text=True, capture_output=True, timeout=300, input="\n".join(lines) + "\n"

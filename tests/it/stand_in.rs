@@ -143,6 +143,10 @@ async fn it_refuses_as_the_documents_say() {
             assert!(headers.contains_key(name), "{path}: {name}");
         }
     }
+    let url = format!("{}{known}", emulator.base_url());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let refused = client.post(url).bearer_auth("x").send().await.unwrap();
+    assert_eq!((refused.status().as_u16(), &refused.headers()["allow"]), (405, &"GET".parse().unwrap()));
     let (status, ..) = plain(&emulator, &known.to_lowercase(), Some("x")).await;
     assert_eq!(status, StatusCode::OK, "letter case does not matter");
 }
