@@ -1,5 +1,7 @@
 //! This crate's client among the measured clients: see `tests/clients/run.py`.
 
+use std::io::Write;
+
 use chrono::{DateTime, Utc};
 use partner_center_devices::{AccessToken, Customer, Error, PartnerCenter, RetryPolicy};
 use serde_json::{Value, json};
@@ -12,7 +14,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let part: Vec<_> = line.split(' ').collect();
         // It sends no call without a token, so the case without one is left out.
         if part[3] == "-" {
-            println!("{}", json!({ "case": part[0], "upload": "left out", "batches": "left out" }));
+            let left_out = json!({ "case": part[0], "upload": "left out", "batches": "left out" });
+            writeln!(std::io::stdout(), "{left_out}")?;
             continue;
         }
         // Each call has a client of its own: after a 429 the next call of a client waits.
@@ -43,7 +46,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             }),
             Err(error) => failure(&error),
         };
-        println!("{}", json!({ "case": part[0], "upload": upload, "batches": batches }));
+        let read = json!({ "case": part[0], "upload": upload, "batches": batches });
+        writeln!(std::io::stdout(), "{read}")?;
     }
     Ok(())
 }
