@@ -5,6 +5,6 @@ jq -r '"open \(.verification_uri) and enter \(.user_code)"' <<<"$code" >&2
 while sleep "$(jq .interval <<<"$code")"; do
   token=$(curl -sS "$authority/token" -d "client_id=$PARTNER_CENTER_CLIENT_ID" \
     -d grant_type=urn:ietf:params:oauth:grant-type:device_code -d "device_code=$(jq -r .device_code <<<"$code")")
-  [ "$(jq -r .error <<<"$token")" = authorization_pending ] || break
+  [[ $(jq -r .error <<<"$token") =~ ^(authorization_pending|slow_down)$ ]] || break
 done
 jq -r '.access_token // .error_description' <<<"$token"
