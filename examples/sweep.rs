@@ -15,7 +15,7 @@ use clap::{Parser, ValueEnum};
 use common::{Result, ServiceArgs, table, tell, with_causes};
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
-use partner_center_devices::emulator::{Emulator, Upload};
+use partner_center_devices::emulator::{Emulator, ScriptedUpload};
 use partner_center_devices::{BatchTrackingId, CustomerId, DeviceError, Error, ErrorKind, PartnerCenter, Wait};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -344,7 +344,7 @@ fn script(emulator: &Emulator) -> String {
     let (customer, other) = (emulator.example_customer(), CustomerId::from(uuid::Uuid::new_v4()));
     let upload = uuid::Uuid::new_v4();
     emulator.add_customer(other);
-    let script = Upload::new(common::scripted_upload()).queued_reads(1).processing_reads(4);
+    let script = ScriptedUpload::new(common::scripted_upload()).queued_reads(1).processing_reads(4);
     emulator.add_upload(other, upload.into(), script);
     format!("{customer},{}\n{other},{upload}\n", emulator.example_upload())
 }

@@ -9,7 +9,7 @@ use clap::Parser;
 use common::{ServiceArgs, id_or, or_dash, picture, say, time};
 use futures_util::TryStreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
-use partner_center_devices::emulator::{Emulator, Upload};
+use partner_center_devices::emulator::{Emulator, ScriptedUpload};
 use partner_center_devices::models::BatchUploadDetails;
 use partner_center_devices::{BatchTrackingId, CustomerId, Wait};
 
@@ -103,6 +103,10 @@ fn show(upload: &BatchUploadDetails) -> common::Result<()> {
 /// Has the stand-in hold an upload that takes a few seconds.
 fn script(emulator: &Emulator) -> (CustomerId, BatchTrackingId) {
     let (customer, id) = (emulator.example_customer(), uuid::Uuid::new_v4().into());
-    emulator.add_upload(customer, id, Upload::new(common::scripted_upload()).queued_reads(1).processing_reads(4));
+    emulator.add_upload(
+        customer,
+        id,
+        ScriptedUpload::new(common::scripted_upload()).queued_reads(1).processing_reads(4),
+    );
     (customer, id)
 }

@@ -1,16 +1,16 @@
-//! The service: what it holds, and how it answers.
+//! The service: what it holds, and how it responds.
 
 use std::collections::HashMap;
 use std::io;
 
-use http::header::{AUTHORIZATION, HeaderValue};
+use http::header::{ALLOW, AUTHORIZATION};
 use http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Answer, Failures, RecordedRequest, json_answer};
-use crate::context::{MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID};
+use super::recorded::RecordedRequests;
+use super::{RecordedRequest, Script, ScriptedResponse};
 use crate::models::{BatchUploadDetails, UploadStatus};
 
 /// The examples of the specification by name, taken from the document by build.rs.
@@ -22,23 +22,23 @@ pub(super) const EXAMPLE_UPLOAD: Uuid = Uuid::from_u128(0x0127ed8e_ff72_4983_a3d
 /// An upload that ends as its details say, after some reads of its status.
 ///
 /// ```
-/// use partner_center_devices::emulator::Upload;
+/// use partner_center_devices::emulator::ScriptedUpload;
 /// use partner_center_devices::models::{BatchUploadDetails, UploadStatus};
 ///
 /// let mut details = BatchUploadDetails::default();
 /// details.status = Some(UploadStatus::Finished);
 /// // Queued for the first read, processing for the next three, then finished.
-/// let upload = Upload::new(details).queued_reads(1).processing_reads(3);
+/// let upload = ScriptedUpload::new(details).queued_reads(1).processing_reads(3);
 /// ```
 #[derive(Clone, Debug)]
-pub struct Upload {
+pub struct ScriptedUpload {
     details: Value,
     queued_reads: usize,
     processing_reads: usize,
     reads: usize,
 }
 
-impl Upload {
+impl ScriptedUpload {
     /// An upload that has ended: every read gives these details.
     pub fn new(details: BatchUploadDetails) -> Self {
         Self::of(as_sent(details))
@@ -97,14 +97,21 @@ pub(super) fn as_sent(value: impl Serialize) -> Value {
     value
 }
 
+/// What comes next, whatever is asked for.
+#[derive(Clone)]
+pub(super) enum Scripted {
+    /// The documented fault of a status, and the seconds to wait.
+    Fault(StatusCode, Option<u64>),
+    Response(ScriptedResponse),
+}
+
 pub(super) struct Service {
-    pub(super) requests: Vec<RecordedRequest>,
-    /// Status, and seconds to wait.
-    pub(super) failures: Failures<(StatusCode, Option<u64>)>,
+    pub(super) requests: RecordedRequests,
+    pub(super) script: Script<Scripted>,
     pub(super) batches: HashMap<Uuid, Vec<Value>>,
-    pub(super) uploads: HashMap<(Uuid, Uuid), Upload>,
+    pub(super) uploads: HashMap<(Uuid, Uuid), ScriptedUpload>,
     /// By path and query in lower case.
-    pub(super) resources: HashMap<String, Value>,
+    pub(super) resources: HashMap<String, ScriptedResponse>,
     examples: HashMap<String, Value>,
 }
 
@@ -113,45 +120,47 @@ impl Service {
         let examples: HashMap<String, Value> = serde_json::from_str(EXAMPLES)?;
         let example = |name: &str| examples.get(name).ok_or_else(|| io::Error::other(format!("no example {name}")));
         let batches = example("DeviceBatchesDocumented")?["items"].as_array().cloned().unwrap_or_default();
-        let upload = Upload::of(example("BatchUploadDetailsDocumented")?.clone());
+        let upload = ScriptedUpload::of(example("BatchUploadDetailsDocumented")?.clone());
         Ok(Self {
-            requests: Vec::new(),
-            failures: Failures::default(),
+            requests: RecordedRequests::default(),
+            script: Script::default(),
             batches: HashMap::from([(EXAMPLE_CUSTOMER, batches)]),
             uploads: HashMap::from([((EXAMPLE_CUSTOMER, EXAMPLE_UPLOAD), upload)]),
-            resources: HashMap::new(),
+            resources: HashMap::from([(devices_path(), ScriptedResponse::json(StatusCode::OK, &devices()))]),
             examples,
         })
     }
 
-    pub(super) fn answer(&mut self, request: RecordedRequest, is_good: impl Fn(&str) -> bool) -> Answer {
+    pub(super) fn respond(&mut self, request: RecordedRequest, is_good: impl Fn(&str) -> bool) -> ScriptedResponse {
         let (method, path) = (request.method.clone(), request.path.clone());
         let authorized = bearer_token(&request.headers).is_some_and(is_good);
         self.requests.push(request);
-        if let Some((status, retry_after)) = self.failures.next() {
-            return self.fault(status, retry_after);
+        match self.script.next() {
+            Some(Scripted::Fault(status, retry_after)) => return self.fault(status, retry_after),
+            Some(Scripted::Response(response)) => return response,
+            None => {}
         }
         if !authorized {
             return self.fault(StatusCode::UNAUTHORIZED, None);
         }
         if method != Method::GET.as_str() {
-            return self.fault(StatusCode::METHOD_NOT_ALLOWED, None);
+            return self.fault(StatusCode::METHOD_NOT_ALLOWED, None).header(ALLOW, Method::GET.as_str());
         }
         // The service does not care for letter case in paths, as its own documents show.
         let path = path.to_ascii_lowercase();
+        if let Some(resource) = self.resources.get(&path) {
+            return resource.clone();
+        }
         let segments: Vec<&str> =
             path.split('?').next().unwrap_or_default().trim_start_matches('/').split('/').collect();
         match segments[..] {
             ["v1", "customers", customer, "devicebatches"] => self.device_batches(customer),
             ["v1", "customers", customer, "batchjobstatus", id] => self.upload_status(customer, id),
-            _ => match self.resources.get(&path) {
-                Some(resource) => respond(StatusCode::OK, resource, None),
-                None => self.fault(StatusCode::NOT_FOUND, None),
-            },
+            _ => self.fault(StatusCode::NOT_FOUND, None),
         }
     }
 
-    fn device_batches(&self, customer: &str) -> Answer {
+    fn device_batches(&self, customer: &str) -> ScriptedResponse {
         let Ok(customer) = Uuid::parse_str(customer) else { return self.fault(StatusCode::BAD_REQUEST, None) };
         let Some(batches) = self.batches.get(&customer) else { return self.fault(StatusCode::NOT_FOUND, None) };
         let list = json!({
@@ -159,24 +168,24 @@ impl Service {
             "items": batches,
             "attributes": { "objectType": "Collection" },
         });
-        respond(StatusCode::OK, &list, None)
+        ScriptedResponse::json(StatusCode::OK, &list)
     }
 
-    fn upload_status(&mut self, customer: &str, id: &str) -> Answer {
+    fn upload_status(&mut self, customer: &str, id: &str) -> ScriptedResponse {
         let Ok(customer) = Uuid::parse_str(customer) else { return self.fault(StatusCode::BAD_REQUEST, None) };
         let Ok(id) = Uuid::parse_str(id) else { return self.example(StatusCode::BAD_REQUEST, "FaultInvalidProperty") };
         match self.uploads.get_mut(&(customer, id)) {
-            Some(upload) => respond(StatusCode::OK, &upload.read(), None),
+            Some(upload) => ScriptedResponse::json(StatusCode::OK, &upload.read()),
             None => self.fault(StatusCode::NOT_FOUND, None),
         }
     }
 
-    fn example(&self, status: StatusCode, name: &str) -> Answer {
-        respond(status, &self.examples.get(name).cloned().unwrap_or_default(), None)
+    fn example(&self, status: StatusCode, name: &str) -> ScriptedResponse {
+        ScriptedResponse::json(status, &self.examples.get(name).cloned().unwrap_or_default())
     }
 
     /// The documented fault of a status, or one of its form.
-    fn fault(&self, status: StatusCode, retry_after: Option<u64>) -> Answer {
+    fn fault(&self, status: StatusCode, retry_after: Option<u64>) -> ScriptedResponse {
         let reason = status.canonical_reason().unwrap_or("no reason given");
         let name = match status {
             StatusCode::TOO_MANY_REQUESTS => "FaultThrottled".to_owned(),
@@ -188,7 +197,7 @@ impl Service {
         if let Some(seconds) = retry_after {
             fault["message"] = json!(format!("Rate limit is exceeded. Try again in {seconds} seconds."));
         }
-        respond(status, &fault, retry_after)
+        ScriptedResponse::json(status, &fault).retry_after(retry_after)
     }
 }
 
@@ -198,16 +207,29 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-/// An answer with the headers of the documents; its ids are the service's own, as there.
-fn respond(status: StatusCode, body: &Value, retry_after: Option<u64>) -> Answer {
-    let mut answer = json_answer(status, body, retry_after);
-    let headers = answer.headers_mut();
-    headers.insert(MS_CV, HeaderValue::from_static("YrLe3w6BbUSMt1fi.0"));
-    headers.insert(MS_SERVER_ID, HeaderValue::from_static("030020344"));
-    for name in [MS_REQUEST_ID, MS_CORRELATION_ID] {
-        if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
-            headers.insert(name, id);
-        }
-    }
-    answer
+/// What the example's `devicesLink` points to.
+fn devices_path() -> String {
+    format!("/v1/customers/{EXAMPLE_CUSTOMER}/devicebatches/test%20batch/devices")
+}
+
+/// The members are those of Microsoft's page on the devices of a batch; the values are made up, as many
+/// as the example's `devicesCount` says.
+fn devices() -> Value {
+    let devices: Vec<_> = (0..5)
+        .map(|place| {
+            json!({
+                "id": Uuid::from_u128(0x6f1f6a1e_7d9e_4b5e_8d2f_1c8b1c0f0a11 + place),
+                "serialNumber": (1_234_567_890 + place).to_string(),
+                "productKey": format!("12345-67890-09876-54321-{}", 13_579 + place),
+                "hardwareHash": "DummyHash123",
+                "modelName": "Model 1",
+                "oemManufacturerName": "Contoso",
+                "policies": [],
+                "uploadedDate": "2017-07-25T01:51:00.0092288-07:00",
+                "allowedOperations": ["Delete"],
+                "attributes": { "objectType": "Device" },
+            })
+        })
+        .collect();
+    json!({ "totalCount": devices.len(), "items": devices, "attributes": { "objectType": "Collection" } })
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use partner_center_devices::blocking::PartnerCenter;
-use partner_center_devices::emulator::{Emulator, Upload};
+use partner_center_devices::emulator::{Emulator, ScriptedUpload};
 use partner_center_devices::models::{BatchUploadDetails, UploadStatus};
 use partner_center_devices::{AccessToken, ErrorKind, RequestContext, RetryPolicy, Wait};
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ fn waiting_and_watching_block_until_the_upload_ends() {
     let mut details = BatchUploadDetails::default();
     details.status = Some(UploadStatus::Finished);
     let id = Uuid::new_v4().into();
-    let script = || Upload::new(details.clone()).queued_reads(2).processing_reads(2);
+    let script = || ScriptedUpload::new(details.clone()).queued_reads(2).processing_reads(2);
     let customer = emulator.example_customer();
     emulator.add_upload(customer, id, script());
     let location = format!("/customers/{customer}/batchJobStatus/{id}");

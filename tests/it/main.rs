@@ -4,6 +4,7 @@
 mod answers;
 #[cfg(feature = "blocking")]
 mod blocking;
+mod changes;
 mod config;
 mod devices;
 mod errors;
@@ -11,6 +12,7 @@ mod examples;
 mod faults;
 mod links;
 mod pasted;
+mod prism;
 mod properties;
 mod reading;
 mod reliability;

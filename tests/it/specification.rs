@@ -122,8 +122,21 @@ fn it_describes_exactly_the_two_operations_and_their_errors() {
     operations.sort_unstable();
     assert_eq!(operations, ["getBatchUploadStatus", "getDeviceBatches"]);
 
-    assert_eq!(document["security"], json!([{ "bearer": [] }]));
-    assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
+    let schemes = &document["components"]["securitySchemes"];
+    assert_eq!(schemes["bearer"]["scheme"], "bearer");
+    let mut accepted = vec![json!({ "bearer": [] })];
+    for (name, cloud) in [("oauth2", Cloud::GLOBAL), ("oauth2China", Cloud::CHINA)] {
+        let scope = format!("{}/.default", cloud.base_url());
+        for (flow, urls) in [("clientCredentials", 1), ("authorizationCode", 3)] {
+            let flow = &schemes[name]["flows"][flow];
+            assert_eq!(flow["scopes"].as_object().unwrap().keys().collect::<Vec<_>>(), [&scope], "{name}");
+            let addresses: Vec<_> = flow.as_object().unwrap().values().filter_map(Value::as_str).collect();
+            assert_eq!(addresses.len(), urls, "{name}");
+            assert!(addresses.iter().all(|url| url.starts_with(cloud.authority())), "{name}: {addresses:?}");
+        }
+        accepted.push(json!({ name: [scope] }));
+    }
+    assert_eq!(document["security"], Value::from(accepted));
     let servers: Vec<_> = document["servers"].as_array().unwrap().iter().map(|server| &server["url"]).collect();
     assert_eq!(servers, [Cloud::GLOBAL.base_url(), Cloud::CHINA.base_url()]);
     assert_eq!(document["components"]["parameters"]["XLocale"]["schema"]["default"], "en-US");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use http::StatusCode;
-use partner_center_devices::emulator::{Emulator, Upload};
+use partner_center_devices::emulator::{Emulator, ScriptedUpload};
 use partner_center_devices::models::{BatchUploadDetails, DeviceUploadDetails, UploadStatus};
 use partner_center_devices::{
     AccessToken, BatchTrackingId, BatchUploadStatus, CustomerId, ErrorKind, PartnerCenter, RequestContext, RetryPolicy,
@@ -33,7 +33,7 @@ fn details(status: UploadStatus) -> BatchUploadDetails {
     details
 }
 
-fn add(emulator: &Emulator, partner: &PartnerCenter, script: Upload) -> BatchUploadStatus {
+fn add(emulator: &Emulator, partner: &PartnerCenter, script: ScriptedUpload) -> BatchUploadStatus {
     let (customer, id) = (CustomerId::from(Uuid::new_v4()), BatchTrackingId::from(Uuid::new_v4()));
     emulator.add_upload(customer, id, script);
     partner.customers().by_id(customer).batch_upload_status().by_id(id)
@@ -47,7 +47,7 @@ fn status(text: &str) -> Reply {
 async fn both_ends_of_an_upload_are_ok() {
     let emulator = Emulator::start().await.unwrap();
     for end in [UploadStatus::Finished, UploadStatus::FinishedWithErrors] {
-        let script = Upload::new(details(end.clone())).queued_reads(2).processing_reads(3);
+        let script = ScriptedUpload::new(details(end.clone())).queued_reads(2).processing_reads(3);
         let before = emulator.requests().len();
         let ended = add(&emulator, &emulator.partner(), script).wait(at_once()).await.unwrap();
         assert_eq!(ended.into_inner(), details(end));
@@ -105,7 +105,7 @@ async fn a_stream_that_has_ended_stays_at_its_end() {
 #[tokio::test]
 async fn watching_tells_of_single_devices() {
     let emulator = Emulator::start().await.unwrap();
-    let script = Upload::new(details(UploadStatus::Finished)).processing_reads(4);
+    let script = ScriptedUpload::new(details(UploadStatus::Finished)).processing_reads(4);
     let watch = add(&emulator, &emulator.partner(), script).watch(at_once());
     let done: Vec<_> = watch
         .map_ok(|answer| answer.devices_status.iter().filter(|d| d.status == Some(UploadStatus::Finished)).count())
@@ -182,7 +182,8 @@ async fn an_address_where_nobody_answers_ends_a_wait_at_once() {
 #[tokio::test]
 async fn what_cannot_pass_ends_a_wait_at_once() {
     let emulator = Emulator::start().await.unwrap();
-    let upload = add(&emulator, &emulator.partner(), Upload::new(details(UploadStatus::Finished)).queued_reads(1));
+    let upload =
+        add(&emulator, &emulator.partner(), ScriptedUpload::new(details(UploadStatus::Finished)).queued_reads(1));
     let mut watch = upload.watch(at_once());
     watch.next().await.unwrap().unwrap();
     emulator.fail_next(1, StatusCode::FORBIDDEN);
@@ -255,7 +256,8 @@ async fn a_dropped_wait_sends_nothing_more() {
 #[tokio::test]
 async fn waits_can_be_spawned() {
     let emulator = Emulator::start().await.unwrap();
-    let upload = add(&emulator, &emulator.partner(), Upload::new(details(UploadStatus::Finished)).queued_reads(1));
+    let upload =
+        add(&emulator, &emulator.partner(), ScriptedUpload::new(details(UploadStatus::Finished)).queued_reads(1));
     let watching = tokio::spawn(upload.watch(at_once()).count());
     tokio::spawn(async move { upload.wait(at_once()).await }).await.unwrap().unwrap();
     watching.await.unwrap();

@@ -1,5 +1,7 @@
 //! Runs the stand-in service alone, for other languages and for curl.
 
+mod cases;
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::process::ExitCode;
@@ -8,6 +10,9 @@ use clap::Parser;
 use partner_center_devices::emulator::Emulator;
 
 /// Runs the stand-in service on loopback until it is stopped
+///
+/// Beside the documented example it holds responses that the service or a gateway in front of it may
+/// send, each under a customer ID of its own; they are listed at the start.
 #[derive(Parser)]
 struct Args {
     /// The port to listen on; 0 takes a free one
@@ -28,6 +33,11 @@ async fn run(args: Args) -> common::Result<()> {
     for path in [format!("batchJobStatus/{upload}"), "deviceBatches".to_owned()] {
         let url = format!("{}/v1/customers/{customer}/{path}", emulator.base_url());
         common::say(format_args!("  curl -H 'Authorization: Bearer any' {url}"))?;
+    }
+    common::say(format_args!("with the ID of one of these customers, both respond with"))?;
+    for case in cases::all() {
+        let customer = case.add_to(&emulator);
+        common::say(format_args!("  {customer}  {:<16}  {}", case.name, case.what))?;
     }
     common::say(format_args!("it signs in at {}/<tenant>/oauth2/v2.0/token", emulator.base_url()))?;
     std::future::pending().await

@@ -1,0 +1,4 @@
+pip install openapi-generator-cli==7.26.0
+openapi-generator-cli generate -g php -i partner-center-devices.yaml -o partner-center \
+  --openapi-normalizer SECURITY_SCHEMES_FILTER=key:bearer \
+  --additional-properties=invokerPackage=PartnerCenter,disallowAdditionalPropertiesIfNotPresent=false

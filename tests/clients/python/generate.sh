@@ -1,0 +1,5 @@
+pip install openapi-generator-cli==7.26.0
+openapi-generator-cli generate -g python -i partner-center-devices.yaml -o client \
+  --openapi-normalizer SECURITY_SCHEMES_FILTER=key:bearer \
+  --additional-properties=packageName=partner_center,disallowAdditionalPropertiesIfNotPresent=false
+pip install ./client
