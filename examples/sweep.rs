@@ -266,7 +266,7 @@ impl Sweep {
         let outcome = if self.waits { upload.wait(self.wait.clone()).await } else { upload.get().await };
         let answer = match &outcome {
             Ok(answer) => Some(answer),
-            Err(error) => error.last_answer(),
+            Err(error) => error.last_response(),
         };
         if let Some(answer) = answer {
             let summary = answer.summary();

@@ -1,95 +1,21 @@
 //! One attempt on the wire: the hooks of the generated client, which inject the headers and read
-//! the body. They stay dumb; what an answer means is decided in the send loop.
+//! the body. They stay dumb; what a response means is decided in the send loop.
 
-use std::borrow::Cow;
-use std::fmt;
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::credential::AccessToken;
-use crate::foreign::redacted;
 use crate::generated;
 use crate::lenient::{self, ReadError, UnreadableMember};
-
-// What the generated client takes from progenitor's runtime; `ResponseValue` is ours.
-pub(crate) use progenitor_client::{ClientHooks, ClientInfo, Error, OperationInfo, RequestBuilderExt, encode_path};
-
-/// How to read the body of a success. The generated client knows this only; the body itself is read
-/// where the rest of the response is.
-pub(crate) struct ResponseValue<T> {
-    pub(crate) read: fn(&[u8]) -> Result<(T, Vec<UnreadableMember>), ReadError>,
-}
-
-impl<T: DeserializeOwned> ResponseValue<T> {
-    pub(crate) async fn from_response<E>(_: reqwest::Response) -> Result<Self, Error<E>> {
-        Ok(Self { read: lenient::from_slice })
-    }
-}
-
-/// A body that is not JSON.
-#[allow(dead_code)]
-pub(crate) struct ByteStream(pub(crate) Vec<u8>);
-
-// For successes without a body, or with another one than JSON: none of the operations has one yet.
-#[allow(dead_code)]
-impl ResponseValue<()> {
-    pub(crate) fn empty(_: reqwest::Response) -> Self {
-        Self { read: |_| Ok(((), Vec::new())) }
-    }
-}
-
-#[allow(dead_code)]
-impl ResponseValue<ByteStream> {
-    pub(crate) fn stream(_: reqwest::Response) -> Self {
-        Self { read: |body| Ok((ByteStream(body.to_vec()), Vec::new())) }
-    }
-}
-
-/// What came back. The errors of the generated client lose parts of it, so it is kept beside them.
-#[derive(Clone)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    /// Without byte-order mark; as far as it came.
-    pub(crate) body: Bytes,
-    /// The body was larger than the bound, or had too many objects: it is not kept.
-    pub(crate) over_bounds: bool,
-}
-
-impl Answer {
-    /// Whether the connection's end is not the only sign that the body is whole.
-    pub(crate) fn has_length(&self) -> bool {
-        [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| self.headers.contains_key(name))
-    }
-
-    pub(crate) fn redact(&mut self, secrets: &[&str]) {
-        if let Cow::Owned(body) = redacted(&self.body, secrets) {
-            self.body = body.into();
-        }
-        for value in self.headers.values_mut() {
-            if let Cow::Owned(bytes) = redacted(value.as_bytes(), secrets) {
-                *value = HeaderValue::try_from(bytes).unwrap_or(HeaderValue::from_static("***"));
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer")
-            .field("status", &self.status)
-            .field("headers", &self.headers)
-            .field("body", &format_args!("{} bytes", self.body.len()))
-            .finish_non_exhaustive()
-    }
-}
+use crate::received::{Received, is_object, read};
+use crate::runtime::{ClientHooks, Error, OperationInfo, ResponseValue};
 
 /// The state that the generated client carries for its hooks.
 #[derive(Clone, Debug)]
@@ -97,7 +23,7 @@ pub(crate) struct Attempt {
     pub(crate) span: tracing::Span,
     pub(crate) operation: &'static str,
     pub(crate) headers: HeaderMap,
-    /// Those of this call so far, which no answer may bring to light.
+    /// Those of this call so far, which no response may bring to light.
     pub(crate) tokens: Vec<AccessToken>,
     pub(crate) timeout: Duration,
     pub(crate) body_limit: usize,
@@ -108,7 +34,7 @@ pub(crate) struct Attempt {
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
     pub(crate) method: Method,
-    pub(crate) answer: Option<Answer>,
+    pub(crate) received: Option<Received>,
 }
 
 impl Attempt {
@@ -128,16 +54,16 @@ impl Attempt {
         self.exchange.lock().unwrap_or_else(PoisonError::into_inner).method = request.method().clone();
     }
 
-    /// Sends the request and reads the answer whole, within the bound.
+    /// Sends the request and reads the response whole, within the bound.
     pub(crate) async fn exchange(
         &self,
         client: &reqwest::Client,
         request: reqwest::Request,
     ) -> reqwest::Result<reqwest::Response> {
-        let (mut answer, end) = read(client.execute(request).await?, self.body_limit).await;
-        answer.redact(&self.tokens.iter().map(AccessToken::expose).collect::<Vec<_>>());
-        let status = answer.status;
-        self.exchange.lock().unwrap_or_else(PoisonError::into_inner).answer = Some(answer);
+        let (mut received, end) = read(client.execute(request).await?, self.body_limit).await;
+        received.redact(&self.tokens.iter().map(AccessToken::expose).collect::<Vec<_>>());
+        let status = received.status;
+        self.exchange.lock().unwrap_or_else(PoisonError::into_inner).received = Some(received);
         end?;
 
         // The generated client looks at the status only.
@@ -147,44 +73,12 @@ impl Attempt {
     }
 }
 
-pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-
-/// How many objects an answer may have whatever the bound is.
-const MOST_OBJECTS_OF_ANY: usize = 10_000;
-
-/// Reads an answer whole, within the bound; as far as it came, if it breaks off.
-pub(crate) async fn read(mut response: reqwest::Response, limit: usize) -> (Answer, reqwest::Result<()>) {
-    let mut body = Vec::new();
-    let mut over_bounds = response.content_length().is_some_and(|length| length > limit as u64);
-    let mut end = Ok(());
-    while !over_bounds {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > limit => over_bounds = true,
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => break,
-            Err(error) => {
-                end = Err(error);
-                break;
-            }
-        }
-    }
-    // Three bytes of it can become half a kilobyte of memory. Braces within texts count, too.
-    over_bounds |= body.iter().filter(|byte| **byte == b'{').count() > MOST_OBJECTS_OF_ANY + limit / 64;
-    let body = if over_bounds { Bytes::new() } else { Bytes::from(body) };
-    let body = body.strip_prefix(BYTE_ORDER_MARK).map_or(body.clone(), |text| body.slice_ref(text));
-    (Answer { status: response.status(), headers: response.headers().clone(), body, over_bounds }, end)
-}
-
 /// Reads a type of the caller's, which could be one that takes anything.
 fn read_object<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Vec<UnreadableMember>), ReadError> {
     match is_object(body) {
         true => lenient::from_slice(body),
         false => Err(ReadError::new("expected an object")),
     }
-}
-
-pub(crate) fn is_object(body: &[u8]) -> bool {
-    body.trim_ascii_start().starts_with(b"{")
 }
 
 impl generated::Client {

@@ -8,12 +8,11 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::time::Duration;
 //!
-//! use partner_center_devices::blocking::PartnerCenter;
 //! use partner_center_devices::emulator::Emulator;
-//! use partner_center_devices::{AccessToken, RequestContext};
+//! use partner_center_devices::{AccessToken, PartnerCenter, RequestContext};
 //!
 //! let emulator = Emulator::start_blocking()?;
-//! let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build()?;
+//! let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build_blocking()?;
 //! let hurried = partner.with(RequestContext::new().call_timeout(Duration::from_secs(15)));
 //! let customer = hurried.customers().by_id("47021739-3426-40bf-9601-61b4b6d7c793".parse()?);
 //! for batch in &customer.device_batches().get()?.items {
@@ -32,7 +31,6 @@ use tokio::runtime::{self, Handle, Runtime};
 
 use crate::builder::Builder;
 use crate::context::RequestContext;
-use crate::credential::Credential;
 use crate::error::Error;
 use crate::models::{BatchTrackingId, BatchUploadDetails, CustomerId, DeviceBatchCollection, Link};
 use crate::response::Response;
@@ -64,25 +62,28 @@ impl<T> Blocking<T> {
     }
 }
 
-impl Builder<PartnerCenter> {
+impl Builder {
     /// Checks the settings and makes the client whose calls block. Connects to nothing.
+    ///
+    /// ```
+    /// # use partner_center_devices::{AccessToken, PartnerCenter};
+    /// # fn main() -> Result<(), partner_center_devices::Error> {
+    /// let partner = PartnerCenter::builder(AccessToken::new("a-token")).build_blocking()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// As for the client without `blocking`; and if the system gives no runtime.
-    pub fn build(self) -> Result<PartnerCenter, Error> {
-        let handle = self.build_async()?;
+    /// As for [`build`](Self::build); and if the system gives no runtime.
+    pub fn build_blocking(self) -> Result<PartnerCenter, Error> {
+        let handle = self.build()?;
         let driver = Driver::new().map_err(|error| Error::config("cannot make a runtime").caused_by(error))?;
         Ok(Blocking { handle, driver: Arc::new(driver) })
     }
 }
 
 impl PartnerCenter {
-    /// Starts a client that signs in with this credential.
-    pub fn builder(credential: impl Credential + 'static) -> Builder<Self> {
-        Builder::new(credential)
-    }
-
     /// The customers of the partner.
     pub fn customers(&self) -> Customers {
         self.to(self.handle.customers())
@@ -98,9 +99,9 @@ impl PartnerCenter {
     /// The upload that a `Location` header points to.
     ///
     /// ```
-    /// # use partner_center_devices::{AccessToken, blocking::PartnerCenter};
+    /// # use partner_center_devices::{AccessToken, PartnerCenter};
     /// # fn main() -> Result<(), partner_center_devices::Error> {
-    /// # let partner = PartnerCenter::builder(AccessToken::new("a-token")).build()?;
+    /// # let partner = PartnerCenter::builder(AccessToken::new("a-token")).build_blocking()?;
     /// let location = "/customers/47021739-3426-40bf-9601-61b4b6d7c793/batchJobStatus/0127ed8e-ff72-4983-a3d8-e8d8bd378932";
     /// let upload = partner.batch_upload(location)?;
     /// # Ok(())
@@ -118,12 +119,12 @@ impl PartnerCenter {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use partner_center_devices::{AccessToken, blocking::PartnerCenter, emulator::Emulator};
+    /// # use partner_center_devices::{AccessToken, PartnerCenter, emulator::Emulator};
     /// # let emulator = Emulator::start_blocking()?;
     /// # let customer = emulator.example_customer();
     /// # let uri = format!("/customers/{customer}/deviceBatches/Test batch/devices");
     /// # emulator.add_resource(&uri, serde_json::json!({ "items": [] }));
-    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build()?;
+    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build_blocking()?;
     /// let batches = partner.customers().by_id(customer).device_batches().get()?;
     /// if let Some(link) = &batches.items[0].devices_link {
     ///     let devices = partner.follow::<serde_json::Value>(link)?;
@@ -164,9 +165,9 @@ impl DeviceBatches {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use partner_center_devices::{AccessToken, blocking::PartnerCenter, emulator::Emulator};
+    /// # use partner_center_devices::{AccessToken, PartnerCenter, emulator::Emulator};
     /// # let emulator = Emulator::start_blocking()?;
-    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build()?;
+    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build_blocking()?;
     /// let customer = partner.customers().by_id(emulator.example_customer());
     /// assert_eq!(customer.device_batches().get()?.items.len(), 1);
     /// # Ok(())
@@ -193,9 +194,9 @@ impl BatchUploadStatus {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use partner_center_devices::{AccessToken, blocking::PartnerCenter, emulator::Emulator};
+    /// # use partner_center_devices::{AccessToken, PartnerCenter, emulator::Emulator};
     /// # let emulator = Emulator::start_blocking()?;
-    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build()?;
+    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build_blocking()?;
     /// let customer = partner.customers().by_id(emulator.example_customer());
     /// let upload = customer.batch_upload_status().by_id(emulator.example_upload()).get()?;
     /// assert_eq!(upload.failed_devices().count(), 1);
@@ -215,9 +216,9 @@ impl BatchUploadStatus {
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use std::time::Duration;
-    /// # use partner_center_devices::{AccessToken, Wait, blocking::PartnerCenter, emulator::Emulator};
+    /// # use partner_center_devices::{AccessToken, PartnerCenter, Wait, emulator::Emulator};
     /// # let emulator = Emulator::start_blocking()?;
-    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build()?;
+    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build_blocking()?;
     /// let customer = partner.customers().by_id(emulator.example_customer());
     /// let upload = customer.batch_upload_status().by_id(emulator.example_upload());
     /// let ended = upload.wait(Wait::default().first_after(Duration::ZERO))?;
@@ -238,9 +239,9 @@ impl BatchUploadStatus {
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use std::time::Duration;
-    /// # use partner_center_devices::{AccessToken, Wait, blocking::PartnerCenter, emulator::Emulator};
+    /// # use partner_center_devices::{AccessToken, PartnerCenter, Wait, emulator::Emulator};
     /// # let emulator = Emulator::start_blocking()?;
-    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build()?;
+    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build_blocking()?;
     /// let customer = partner.customers().by_id(emulator.example_customer());
     /// let upload = customer.batch_upload_status().by_id(emulator.example_upload());
     /// for answer in upload.watch(Wait::default().first_after(Duration::ZERO)) {

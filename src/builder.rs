@@ -1,7 +1,6 @@
 //! How a client is made: every setting with its default, checked before any I/O.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +9,11 @@ use http::header::HeaderName;
 
 use crate::client::{PartnerCenter, Shared};
 use crate::cloud::{Cloud, checked_url};
-use crate::context::{MS_APPLICATION, RESERVED, RequestContext, X_LOCALE, append, filled_header_value, header_value};
+use crate::context::RequestContext;
 use crate::credential::Credential;
 use crate::error::Error;
-use crate::fleet::Fleet;
+use crate::headers::{MS_APPLICATION, RESERVED, X_LOCALE, append, filled_header_value, header_value};
+use crate::limits::Limits;
 use crate::retry::RetryPolicy;
 
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
@@ -35,9 +35,7 @@ const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VE
 /// # }
 /// ```
 #[must_use]
-pub struct Builder<P = PartnerCenter> {
-    /// The client that it builds.
-    builds: PhantomData<fn() -> P>,
+pub struct Builder {
     credential: Box<dyn Credential>,
     cloud: Cloud,
     base_url: Option<String>,
@@ -54,10 +52,18 @@ pub struct Builder<P = PartnerCenter> {
     max_body_size: usize,
 }
 
-impl<P> Builder<P> {
-    pub(crate) fn new(credential: impl Credential + 'static) -> Self {
+impl PartnerCenter {
+    /// Starts a client that signs in with this credential:
+    /// [`AppOnlyCredential`](crate::AppOnlyCredential), [`AppUserCredential`](crate::AppUserCredential),
+    /// an [`AccessToken`](crate::AccessToken), or any other [`Credential`].
+    pub fn builder(credential: impl Credential + 'static) -> Builder {
+        Builder::new(credential)
+    }
+}
+
+impl Builder {
+    fn new(credential: impl Credential + 'static) -> Self {
         Self {
-            builds: PhantomData,
             credential: Box::new(credential),
             cloud: Cloud::GLOBAL,
             base_url: None,
@@ -173,7 +179,16 @@ impl<P> Builder<P> {
         self
     }
 
-    pub(crate) fn build_async(self) -> Result<PartnerCenter, Error> {
+    /// Checks the settings and makes the client. Connects to nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config) if the base URL is not absolute, not https (loopback
+    /// excepted), has the `/v1` of the calls, or carries credentials, a query or a fragment; if a
+    /// locale, name or header is not fit for HTTP, empty, or the client's own; if the retry budget, the
+    /// bound on calls in flight or the time of an attempt makes no sense; if the HTTP client cannot be
+    /// built.
+    pub fn build(self) -> Result<PartnerCenter, Error> {
         let base_url = self.base_url.as_deref().unwrap_or(self.cloud.base_url());
         let (base_url, on_loopback) = checked_url("the base URL", base_url)?;
         let path = base_url.path().to_ascii_lowercase();
@@ -185,9 +200,9 @@ impl<P> Builder<P> {
         }
         let (_, authority_on_loopback) = checked_url("the authority", self.cloud.authority())?;
         let mut headers = self.extra_headers()?;
-        headers.insert(X_LOCALE, filled_header_value("the locale", &self.locale)?);
+        headers.insert(X_LOCALE, filled_header_value("the locale", &self.locale).map_err(Error::config)?);
         if let Some(name) = &self.application_name {
-            headers.insert(MS_APPLICATION, filled_header_value("the application name", name)?);
+            headers.insert(MS_APPLICATION, filled_header_value("the application name", name).map_err(Error::config)?);
         }
 
         let mut http = self.http_client.unwrap_or_default();
@@ -209,7 +224,7 @@ impl<P> Builder<P> {
             attempt_timeout: self.attempt_timeout,
             call_timeout: self.call_timeout,
             retry: self.retry,
-            fleet: Fleet::new(self.retry_budget.0, self.retry_budget.1, self.max_in_flight)?,
+            limits: Limits::new(self.retry_budget.0, self.retry_budget.1, self.max_in_flight)?,
             max_body_size: self.max_body_size,
         };
         Ok(PartnerCenter { shared: Arc::new(shared), context: RequestContext::new() })
@@ -225,28 +240,14 @@ impl<P> Builder<P> {
             if RESERVED.contains(&key) {
                 return Err(Error::config(format!("the header {key} is written by the client itself")));
             }
-            append(&mut headers, key, header_value(&format!("the header {name}"), value)?)?;
+            let value = header_value(&format!("the header {name}"), value);
+            value.and_then(|value| append(&mut headers, key, value)).map_err(Error::config)?;
         }
         Ok(headers)
     }
 }
 
-impl Builder {
-    /// Checks the settings and makes the client. Connects to nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`Config`](crate::ErrorKind::Config) if the base URL is not absolute, not https (loopback
-    /// excepted), has the `/v1` of the calls, or carries credentials, a query or a fragment; if a
-    /// locale, name or header is not fit for HTTP, empty, or the client's own; if the retry budget, the
-    /// bound on calls in flight or the time of an attempt makes no sense; if the HTTP client cannot be
-    /// built.
-    pub fn build(self) -> Result<PartnerCenter, Error> {
-        self.build_async()
-    }
-}
-
-impl<P> fmt::Debug for Builder<P> {
+impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the headers and not an unchecked URL: there may be secrets in them.
         f.debug_struct("Builder")

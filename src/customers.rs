@@ -21,7 +21,14 @@ use crate::response::Response;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Customers {
-    pub(crate) partner: PartnerCenter,
+    partner: PartnerCenter,
+}
+
+impl PartnerCenter {
+    /// The customers of the partner.
+    pub fn customers(&self) -> Customers {
+        Customers { partner: self.clone() }
+    }
 }
 
 impl Customers {

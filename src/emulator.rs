@@ -189,7 +189,7 @@ impl Emulator {
     /// as a link to another host, is not held.
     pub fn add_resource(&self, uri: &str, body: Value) {
         let link = Link { uri: Some(uri.to_owned()), ..Link::default() };
-        if let Ok(target) = crate::uri::target(&self.partner.shared.base_url, &link) {
+        if let Ok(target) = crate::links::target(&self.partner.shared.base_url, &link) {
             let path = target[Position::BeforePath..].to_ascii_lowercase();
             self.parts().service.resources.insert(path, body);
         }

@@ -8,7 +8,7 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 #[cfg(feature = "azure_core")]
-use crate::foreign::on_one_line;
+use crate::redact::on_one_line;
 
 /// What an error body says, whichever of its shapes it has; nothing where it has none.
 #[derive(Clone, Default)]

@@ -4,7 +4,7 @@
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::foreign::on_one_line;
+use crate::redact::on_one_line;
 
 macro_rules! guid_id {
     ($(#[$meta:meta])* $name:ident, $what:literal) => {

@@ -1,30 +1,56 @@
-//! What the calls of one client, and of its clones, owe each other and the service: they share a
-//! throttle, a budget for retries, and a bound on calls in flight.
+//! What the calls of one client and of its clones share: a throttle, a budget for retries, and a limit on
+//! calls in flight.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 use tower::retry::budget::{Budget, TpsBudget};
 
-use crate::error::Error;
-use crate::retry::{Deadline, RetryPolicy, Throttle};
+use crate::error::{Error, ErrorKind};
+use crate::retry::{Deadline, RetryPolicy};
 
 /// How long a call counts in the budget for retries.
 const BUDGET_WINDOW: Duration = Duration::from_secs(10);
 
+/// A single response with a wrong date must not silence a client for good.
+const LONGEST_THROTTLE: Duration = Duration::from_secs(3600);
+
+/// A response that asked the client to wait, until that time is over.
+#[derive(Default)]
+pub(crate) struct Throttle(Option<(Instant, Arc<Error>)>);
+
+impl Throttle {
+    /// Remembers this error for as long as it asks to wait, unless a longer wait is known.
+    pub(crate) fn note(&mut self, error: &Error) {
+        let Some(wait) = error.retry_after().filter(|wait| !wait.is_zero()) else { return };
+        let until = Instant::now() + wait.min(LONGEST_THROTTLE);
+        if self.0.as_ref().is_none_or(|(known, _)| *known < until) {
+            self.0 = Some((until, Arc::new(error.clone())));
+        }
+    }
+
+    /// The error, and what is left of its wait.
+    pub(crate) fn holds(&mut self) -> Option<(Duration, Arc<Error>)> {
+        let now = Instant::now();
+        self.0.take_if(|(until, _)| *until <= now);
+        self.0.as_ref().map(|(until, error)| (*until - now, Arc::clone(error)))
+    }
+}
+
 /// What all calls of a client share.
-pub(crate) struct Fleet {
+pub(crate) struct Limits {
     /// A throttle is the partner's, not the call's.
     throttle: Mutex<Throttle>,
     budget: TpsBudget,
     in_flight: Option<Semaphore>,
 }
 
-/// Among the calls in flight, until it is dropped; without a bound on them, it is nothing.
-pub(crate) type Place<'a> = Option<SemaphorePermit<'a>>;
+/// A slot among the calls in flight, released on drop; `None` when there is no limit.
+pub(crate) type Permit<'a> = Option<SemaphorePermit<'a>>;
 
-impl Fleet {
+impl Limits {
     /// The share is of the calls in the last ten seconds; the floor is retries a second.
     pub(crate) fn new(share: f32, floor: u32, max_in_flight: Option<usize>) -> Result<Self, Error> {
         // Bounds of the budget itself, which panics beyond them.
@@ -58,45 +84,49 @@ impl Fleet {
         self.budget.withdraw()
     }
 
-    /// Lets a request through: with a place among those in flight, and while no throttle holds. Says
-    /// whether it had to wait; fails at once if that would be in vain.
-    pub(crate) async fn admit<'a>(
-        &'a self,
-        place: &mut Place<'a>,
-        policy: &RetryPolicy,
-        deadline: &Deadline,
-    ) -> Result<bool, Error> {
-        let mut has_waited = false;
-        loop {
-            while let Some((wait, error)) = self.throttle() {
-                // A place is not held while waiting for a throttle to end.
-                *place = None;
-                has_waited = true;
-                let Some(delay) = policy.throttle_delay(wait, deadline.left()) else {
-                    return Err(Error::held_back(&error, wait));
-                };
-                tokio::time::sleep(delay).await;
-            }
-            let Some(places) = self.in_flight.as_ref().filter(|_| place.is_none()) else { return Ok(has_waited) };
-            *place = places.try_acquire().ok();
-            if place.is_none() {
-                has_waited = true;
-                // The semaphore is never closed, so there is no error to speak of.
-                *place = deadline.bound(places.acquire()).await.ok_or_else(Error::out_of_time)?.ok();
-            }
+    /// A permit for one request, within the time of its call.
+    pub(crate) async fn permit(&self, deadline: &Deadline) -> Result<Permit<'_>, Error> {
+        let Some(permits) = &self.in_flight else { return Ok(None) };
+        // The semaphore is never closed.
+        Ok(deadline.bound(permits.acquire()).await.ok_or_else(out_of_time)?.ok())
+    }
+
+    /// Sleeps until no throttle is in force; fails at once if that is longer than the policy allows, or
+    /// than the call has time.
+    pub(crate) async fn wait_out_throttle(&self, policy: &RetryPolicy, deadline: &Deadline) -> Result<(), Error> {
+        let throttle = || self.throttle().holds();
+        while let Some((wait, error)) = throttle() {
+            let delay = policy.throttle_delay(wait, deadline.left());
+            tokio::time::sleep(delay.ok_or_else(|| held_back(&error, wait))?).await;
         }
+        Ok(())
+    }
+
+    pub(crate) fn is_throttled(&self) -> bool {
+        self.throttle().holds().is_some()
     }
 
     /// Remembers a throttle for the other calls.
     pub(crate) fn note(&self, error: &Error) {
-        if error.is_throttled() {
-            self.throttle.lock().unwrap_or_else(PoisonError::into_inner).note(error);
+        if error.holds_the_client() {
+            self.throttle().note(error);
         }
     }
 
-    fn throttle(&self) -> Option<(Duration, Arc<Error>)> {
-        self.throttle.lock().unwrap_or_else(PoisonError::into_inner).holds()
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The call is not sent because the service throttles the client, for this much longer.
+fn held_back(throttle: &Error, wait: Duration) -> Error {
+    let message = "not sent: the service is throttling this client; an earlier call got";
+    throttle.clone().with_message(message).retrying_after(wait)
+}
+
+/// The time of the whole call ran out.
+pub(crate) fn out_of_time() -> Error {
+    Error::new(ErrorKind::Transport, "the call did not finish within its time").timeout()
 }
 
 #[cfg(test)]
@@ -106,12 +136,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn calls_come_back_from_a_throttle_one_after_the_other() {
-        let fleet = Fleet::new(0.2, 10, None).unwrap();
-        fleet.throttle.lock().unwrap().note(&Error::credential("busy").retrying_after(Duration::from_secs(100)));
+        let limits = Limits::new(0.2, 10, None).unwrap();
+        limits.throttle().note(&Error::credential("busy").retrying_after(Duration::from_secs(100)));
         let (policy, deadline) = (RetryPolicy::default(), Deadline::after(Duration::from_secs(180)));
         let began = tokio::time::Instant::now();
         let calls = (0..50).map(async |_| {
-            fleet.admit(&mut None, &policy, &deadline).await.unwrap();
+            limits.wait_out_throttle(&policy, &deadline).await.unwrap();
             began.elapsed().as_millis()
         });
         let mut waits = futures_util::future::join_all(calls).await;

@@ -12,11 +12,11 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::client::PartnerCenter;
-use crate::context::{RESERVED, append, header_value};
 use crate::customers::BatchUploadStatus;
 use crate::error::Error;
-use crate::foreign::on_one_line;
+use crate::headers::{RESERVED, append, header_value};
 use crate::models::{BatchTrackingId, CustomerId, Link};
+use crate::redact::on_one_line;
 use crate::response::Response;
 
 /// An upload of a device batch: what the `Location` header says that answered it.
@@ -335,7 +335,8 @@ fn headers(link: &Link) -> Result<HeaderMap, Error> {
         let name =
             HeaderName::try_from(key).map_err(|_| Error::config("the link has a header with a name that is none"))?;
         if !RESERVED.contains(&name) && !UNSENT.contains(&name.as_str()) {
-            append(&mut headers, name, header_value("a header of the link", value)?)?;
+            let value = header_value("a header of the link", value);
+            value.and_then(|value| append(&mut headers, name, value)).map_err(Error::config)?;
         }
     }
     Ok(headers)

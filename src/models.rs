@@ -27,7 +27,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 use crate::lenient;
-use crate::wire::BYTE_ORDER_MARK;
+use crate::received::BYTE_ORDER_MARK;
 
 pub use crate::generated::types::*;
 
@@ -53,7 +53,7 @@ pub type PartnerDateTime = DateTime<Utc>;
 /// [`Decode`](crate::ErrorKind::Decode) with the path of the member at fault.
 pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    lenient::from_slice(body).map(|(value, _)| value).map_err(Error::unreadable)
+    lenient::from_slice(body).map(|(value, _)| value).map_err(Error::from)
 }
 
 impl UploadStatus {

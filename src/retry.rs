@@ -1,16 +1,10 @@
 //! When to send again: the policy, the wait that a server asks for, and one pure function that makes
-//! the next delay of both. The loop in `client.rs` only sleeps it.
+//! the next delay of both. The loop in `call.rs` only sleeps it.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use http::HeaderMap;
-use http::header::RETRY_AFTER;
 use tokio::time::Instant;
-
-use crate::context::header_text;
-use crate::error::Error;
 
 /// Nobody waits longer, and no token lives longer; and far beyond, the arithmetic of time overflows.
 pub(crate) const A_DAY: Duration = Duration::from_secs(86_400);
@@ -144,31 +138,6 @@ fn lengthened(delay: Duration, by: Duration, time_left: Duration) -> Duration {
     delay.saturating_add(by.min(time_left.saturating_sub(delay) / 2))
 }
 
-/// A single answer with a wrong date must not silence a client for good.
-const LONGEST_THROTTLE: Duration = Duration::from_secs(3600);
-
-/// An answer that asked to be left alone, until its wait is over.
-#[derive(Default)]
-pub(crate) struct Throttle(Option<(Instant, Arc<Error>)>);
-
-impl Throttle {
-    /// Remembers this error for as long as it asks to wait, unless a longer wait is known.
-    pub(crate) fn note(&mut self, error: &Error) {
-        let Some(wait) = error.retry_after().filter(|wait| !wait.is_zero()) else { return };
-        let until = Instant::now() + wait.min(LONGEST_THROTTLE);
-        if self.0.as_ref().is_none_or(|(known, _)| *known < until) {
-            self.0 = Some((until, Arc::new(error.clone())));
-        }
-    }
-
-    /// The error, and what is left of its wait.
-    pub(crate) fn holds(&mut self) -> Option<(Duration, Arc<Error>)> {
-        let now = Instant::now();
-        self.0.take_if(|(until, _)| *until <= now);
-        self.0.as_ref().map(|(until, error)| (*until - now, Arc::clone(error)))
-    }
-}
-
 /// When a call has to have ended.
 pub(crate) struct Deadline {
     started: Instant,
@@ -189,20 +158,6 @@ impl Deadline {
     pub(crate) async fn bound<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::time::timeout(self.left(), work).await.ok()
     }
-}
-
-/// The wait that an answer asks for: seconds, or a date from which the wait counts. What is in the
-/// past, negative or neither is ignored.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    wait_of(header_text(headers, &RETRY_AFTER)?)
-}
-
-pub(crate) fn wait_of(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok()
 }
 
 #[cfg(test)]

@@ -6,12 +6,12 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 
-use crate::client::in_runtime;
+use crate::call::in_runtime;
 use crate::customers::BatchUploadStatus;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::models::BatchUploadDetails;
 use crate::response::Response;
-use crate::retry::{A_DAY, Deadline, retry_after};
+use crate::retry::{A_DAY, Deadline};
 
 /// How often to ask for an upload that has not ended, and for how long.
 ///
@@ -124,11 +124,11 @@ impl BatchUploadStatus {
     /// [`NotFinished`](crate::ErrorKind::NotFinished) at the [limit](Wait::at_most), or at once if the
     /// service asks to wait for longer than is left of it; and those of [`get`](Self::get).
     /// Transient errors do not end the wait before its limit, once the service has answered. The error
-    /// has the [last answer](Error::last_answer), if there was one.
+    /// has the [last answer](Error::last_response), if there was one.
     pub async fn wait(&self, wait: Wait) -> Result<Response<BatchUploadDetails>, Error> {
         let last = self.watch(wait).try_fold(None, async |_, answer| Ok(Some(answer))).await?;
         // The stream ends with an answer or an error.
-        last.ok_or_else(|| Error::not_finished(None, None))
+        last.ok_or_else(|| not_finished(None, None))
     }
 
     /// The same as a stream of the answers that differ from the one before. It ends with the answer
@@ -212,7 +212,7 @@ impl Watch {
                     tracing::warn!(%error, "cannot ask for the upload");
                     self.failed = Some(error);
                 }
-                Err(error) => return Err(error.with_last_answer(self.last.take())),
+                Err(error) => return Err(error.with_last_response(self.last.take())),
             }
         }
     }
@@ -228,7 +228,7 @@ impl Watch {
     }
 
     fn not_finished(&mut self) -> Error {
-        Error::not_finished(self.last.take(), self.failed.take())
+        not_finished(self.last.take(), self.failed.take())
     }
 
     /// Sleeps until it is time to ask, and gives the request the time that is left then. Fails after the
@@ -249,11 +249,13 @@ impl Watch {
             };
             let asked_for = match &self.failed {
                 Some(failed) => failed.retry_after(),
-                None => self.last.as_ref().and_then(|answer| retry_after(answer.headers())),
+                None => self.last.as_ref().and_then(Response::retry_after),
             };
             at_least = asked_for.unwrap_or_default();
             if !at_least.is_zero() && at_least >= left {
-                return Err(self.not_finished().asked_to_wait(at_least));
+                return Err(self.not_finished().retrying_after(at_least).with_message(
+                    "the upload has not ended, and the service asks to wait for longer than there is time",
+                ));
             }
             pause = interval.max(at_least);
         }
@@ -267,6 +269,18 @@ impl Watch {
         partner.context = partner.context.clone().call_timeout(time);
         Ok(())
     }
+}
+
+/// The upload has not ended within the limit of a wait.
+fn not_finished(last: Option<Response<BatchUploadDetails>>, failed: Option<Error>) -> Error {
+    let error = Error::new(ErrorKind::NotFinished, "the upload has not ended within the time to wait for it");
+    let error = match (&failed, &last) {
+        (Some(failed), _) => error.of_same_call(failed),
+        (None, Some(last)) => error.of_call(last.ids, last.attempts),
+        (None, None) => error,
+    };
+    let asked_for = failed.as_ref().and_then(Error::retry_after);
+    error.timed_out().retrying_after(asked_for).with_last_response(last).after(failed)
 }
 
 #[cfg(test)]

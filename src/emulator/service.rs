@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Answer, Failures, RecordedRequest, json_answer};
-use crate::context::{MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID};
+use crate::headers::{MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID};
 use crate::models::{BatchUploadDetails, UploadStatus};
 
 /// The examples of the specification by name, taken from the document by build.rs.
