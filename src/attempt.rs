@@ -9,9 +9,8 @@ use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::de::DeserializeOwned;
-use url::Url;
+use url::{Position, Url};
 
-use crate::credential::AccessToken;
 use crate::generated;
 use crate::lenient::{self, ReadError, UnreadableMember};
 use crate::received::{Received, is_object, read};
@@ -23,8 +22,6 @@ pub(crate) struct Attempt {
     pub(crate) span: tracing::Span,
     pub(crate) operation: &'static str,
     pub(crate) headers: HeaderMap,
-    /// Those of this call so far, which no response may bring to light.
-    pub(crate) tokens: Vec<AccessToken>,
     pub(crate) timeout: Duration,
     pub(crate) body_limit: usize,
     pub(crate) exchange: Arc<Mutex<Exchange>>,
@@ -47,7 +44,8 @@ impl Attempt {
     pub(crate) fn prepare(&self, request: &mut reqwest::Request) {
         request.headers_mut().extend(self.headers.clone());
         *request.timeout_mut() = Some(self.timeout);
-        self.span.record("url.full", request.url().as_str());
+        // Without the query, which may hold a secret of the caller.
+        self.span.record("url.full", &request.url()[..Position::AfterPath]);
         self.span.record("http.request.method", request.method().as_str());
         let name = format_args!("{} {}", request.method(), self.operation);
         self.span.record("otel.name", tracing::field::display(name));
@@ -60,8 +58,7 @@ impl Attempt {
         client: &reqwest::Client,
         request: reqwest::Request,
     ) -> reqwest::Result<reqwest::Response> {
-        let (mut received, end) = read(client.execute(request).await?, self.body_limit).await;
-        received.redact(&self.tokens.iter().map(AccessToken::expose).collect::<Vec<_>>());
+        let (received, end) = read(client.execute(request).await?, self.body_limit).await;
         let status = received.status;
         self.exchange.lock().unwrap_or_else(PoisonError::into_inner).received = Some(received);
         end?;

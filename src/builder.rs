@@ -14,6 +14,7 @@ use crate::credential::Credential;
 use crate::error::Error;
 use crate::headers::{MS_APPLICATION, RESERVED, X_LOCALE, append, filled_header_value, header_value};
 use crate::limits::Limits;
+use crate::redact::beginning;
 use crate::retry::RetryPolicy;
 
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
@@ -233,14 +234,14 @@ impl Builder {
     fn extra_headers(&self) -> Result<HeaderMap, Error> {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
-            // Up to a colon only: a secret may be behind it.
-            let shown = name.split([':', ' ']).next().unwrap_or_default();
+            // Not all of it: it may be a secret, or have one behind a colon.
+            let shown = beginning(name.split([':', ' ']).next().unwrap_or_default());
             let key = HeaderName::try_from(name)
                 .map_err(|_| Error::config(format!("what begins with {shown:?} is not the name of a header")))?;
             if RESERVED.contains(&key) {
                 return Err(Error::config(format!("the header {key} is written by the client itself")));
             }
-            let value = header_value(&format!("the header {name}"), value);
+            let value = header_value(&format!("the header {shown}"), value);
             value.and_then(|value| append(&mut headers, key, value)).map_err(Error::config)?;
         }
         Ok(headers)

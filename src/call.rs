@@ -171,12 +171,10 @@ impl PartnerCenter {
         let mut headers = call.headers.clone();
         headers.insert(header::AUTHORIZATION, token.authorization()?);
 
-        let refused = call.refused.iter().map(|(refused, _)| refused);
         let attempt = Attempt {
             span: span.clone(),
             operation: call.operation,
             headers,
-            tokens: refused.chain([&token]).cloned().collect(),
             timeout,
             body_limit: shared.max_body_size,
             exchange: Arc::default(),
@@ -184,17 +182,19 @@ impl PartnerCenter {
         let base_url = shared.base_url.as_str().trim_end_matches('/');
         let client = generated::Client::new_with_client(base_url, shared.http.clone(), attempt.clone());
         call.attempts += 1;
-        call.sent = Some(token);
         let result = run(client).await;
         let Exchange { method, received } = attempt.take_exchange();
         call.method = method;
-        let outcome = classify(result, received).map(|(body, unreadable, received)| Response {
+        let refused = call.refused.iter().map(|(refused, _)| refused);
+        let tokens: Vec<_> = refused.chain([&token]).map(AccessToken::expose).collect();
+        let outcome = classify(result, received, &tokens).map(|(body, unreadable, received)| Response {
             body,
             unreadable,
             received,
             ids: call.ids,
             attempts: call.attempts,
         });
+        call.sent = Some(token);
         trace::log_attempt(call.attempts, &outcome);
         if let Err(error) = &outcome {
             shared.limits.note(error);
@@ -262,7 +262,7 @@ mod tests {
         }
         let (head, body) = response.body(bytes::Bytes::new()).unwrap().into_parts();
         let received = Received { status: head.status, headers: head.headers, body, over_bounds: false };
-        classify::<()>(Err(generated::Error::Custom(String::new())), Some(received)).unwrap_err()
+        classify::<()>(Err(generated::Error::Custom(String::new())), Some(received), &[]).unwrap_err()
     }
 
     fn decide(call: &mut Call<'_>, policy: &RetryPolicy, error: Error, may_retry: bool) -> Next<()> {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use url::{Host, Url};
 
 use crate::error::Error;
+use crate::redact::beginning;
 
 /// A cloud: the address of the API, and the authority that gives tokens for it.
 ///
@@ -100,7 +101,10 @@ impl FromStr for Cloud {
             "global" => Ok(Self::GLOBAL),
             "china" => Ok(Self::CHINA),
             "us-government" => Ok(Self::US_GOVERNMENT),
-            _ => Err(Error::config(format!("{name:?} is no cloud; known are global, china and us-government"))),
+            _ => Err(Error::config(format!(
+                "unknown cloud \"{}\": expected one of global, china, us-government",
+                beginning(name)
+            ))),
         }
     }
 }

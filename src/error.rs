@@ -18,7 +18,7 @@ use crate::generated::types::BatchUploadDetails;
 use crate::headers::{CallIds, header_text};
 use crate::lenient::ReadError;
 use crate::received::Received;
-use crate::redact::on_one_line;
+use crate::redact::{Secrets, on_one_line};
 use crate::response::Response;
 
 type Source = Arc<dyn StdError + Send + Sync>;
@@ -136,6 +136,20 @@ impl Error {
     /// Time ran out, and there may be more of it later.
     pub(crate) fn timeout(self) -> Self {
         self.timed_out().retryable()
+    }
+
+    /// A body that cannot be read, and where.
+    pub(crate) fn unreadable(path: &str, reason: &str) -> Self {
+        let at = if path.is_empty() { String::new() } else { format!(" at `{path}`") };
+        // As text: serde's own error can hold a whole member of the body.
+        Self::new(ErrorKind::Decode, format!("cannot read the response{at}")).caused_by(on_one_line(reason))
+    }
+
+    /// Hides echoes of the secrets in what the response says.
+    pub(crate) fn redacted(mut self, secrets: &Secrets<'_>) -> Self {
+        Arc::make_mut(&mut self.0.fault).redact(secrets);
+        self.0.received.iter_mut().for_each(|received| received.redact(secrets));
+        self
     }
 
     pub(crate) fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
@@ -381,15 +395,9 @@ impl Error {
     }
 }
 
-/// A body that cannot be read, and where.
 impl From<ReadError> for Error {
-    fn from(ReadError { path, source }: ReadError) -> Self {
-        let message = match path.as_str() {
-            "" => "cannot read the response".into(),
-            path => Cow::from(format!("cannot read the response at `{path}`")),
-        };
-        // As text: serde's own error can hold a whole member of the body.
-        Self::new(ErrorKind::Decode, message).caused_by(on_one_line(&source.to_string()))
+    fn from(error: ReadError) -> Self {
+        Self::unreadable(&error.path, &error.source.to_string())
     }
 }
 

@@ -2,11 +2,13 @@
 //! authority that signs in.
 
 use std::fmt;
+use std::mem;
 
 use serde::Deserializer;
 use serde::de::{MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::redact::Secrets;
 #[cfg(feature = "azure_core")]
 use crate::redact::on_one_line;
 
@@ -67,6 +69,31 @@ impl Fault {
             error_codes,
             ..Self::default()
         }
+    }
+}
+
+impl Fault {
+    /// Hides echoes of the secrets in its texts.
+    pub(crate) fn redact(&mut self, secrets: &Secrets<'_>) {
+        let Self { code, description, source, suberror, trace_id, correlation_id, .. } = self;
+        let texts = [code, description, source, suberror, trace_id, correlation_id];
+        texts.into_iter().flatten().for_each(|text| secrets.hide_in(text));
+        self.data.iter_mut().for_each(|data| redact(data, secrets));
+    }
+}
+
+fn redact(value: &mut Value, secrets: &Secrets<'_>) {
+    match value {
+        Value::String(text) => secrets.hide_in(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, secrets)),
+        Value::Object(members) => {
+            for (mut name, mut member) in mem::take(members) {
+                secrets.hide_in(&mut name);
+                redact(&mut member, secrets);
+                members.insert(name, member);
+            }
+        }
+        _ => {}
     }
 }
 

@@ -16,7 +16,7 @@ use crate::customers::BatchUploadStatus;
 use crate::error::Error;
 use crate::headers::{RESERVED, append, header_value};
 use crate::models::{BatchTrackingId, CustomerId, Link};
-use crate::redact::on_one_line;
+use crate::redact::without_query;
 use crate::response::Response;
 
 /// An upload of a device batch: what the `Location` header says that answered it.
@@ -69,7 +69,7 @@ impl BatchUpload {
             Self::from_path(below).or_else(|| Self::from_path(parts.path))
         });
         upload.ok_or_else(|| {
-            let location = on_one_line(location);
+            let location = without_query(location);
             let expected = "/customers/<GUID>/batchJobStatus/<GUID> is expected";
             Error::config(format!("\"{location}\" is not the location of an upload: {expected}"))
         })

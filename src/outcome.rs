@@ -6,11 +6,18 @@ use crate::fault::Fault;
 use crate::generated;
 use crate::lenient::UnreadableMember;
 use crate::received::Received;
+use crate::redact::Secrets;
 
+/// No response may bring the tokens of the call to light.
 pub(crate) fn classify<T>(
     outcome: Result<generated::ResponseValue<T>, generated::Error>,
-    received: Option<Received>,
+    mut received: Option<Received>,
+    tokens: &[&str],
 ) -> Result<(T, Vec<UnreadableMember>, Received), Error> {
+    let secrets = Secrets::new(tokens.iter().copied());
+    if let Some(received) = received.as_mut().filter(|received| received.status.is_success()) {
+        received.redact_success(&secrets);
+    }
     match (outcome, received) {
         (Err(_), Some(received)) if !received.status.is_success() => Err(refused(received)),
         (Err(generated::Error::UnexpectedResponse(_)), Some(received)) => Err(refused(received)),
@@ -22,21 +29,27 @@ pub(crate) fn classify<T>(
             Err(not_received(error).with_received(received))
         }
         (Ok(value), Some(received)) => match (value.read)(&received.body) {
-            Ok((body, unreadable)) => Ok((body, unreadable, received)),
+            Ok((body, unreadable)) => return Ok((body, unreadable, received)),
             // A text without end, and nothing else that says how long it is.
             Err(error) if error.source.is_eof() && !received.has_length() => {
-                let error =
-                    Error::new(ErrorKind::Transport, "the response broke off").caused_by(error.source.to_string());
-                Err(error.retryable().with_received(received))
+                let broke_off = Error::new(ErrorKind::Transport, "the response broke off").retryable();
+                Err(broke_off.caused_by(error.source.to_string()).with_received(received))
             }
-            Err(error) => Err(Error::from(error).with_received(received)),
+            Err(mut error) => {
+                let mut reason = error.source.to_string();
+                [&mut error.path, &mut reason].into_iter().for_each(|text| secrets.hide_in(text));
+                Err(Error::unreadable(&error.path, &reason).with_received(received))
+            }
         },
         _ => Err(Error::config("the request cannot be built")),
     }
+    .map_err(|error| error.redacted(&secrets))
 }
 
 /// Nothing usable came back.
-fn not_received(source: reqwest::Error) -> Error {
+fn not_received(mut source: reqwest::Error) -> Error {
+    // Its text has the URL; the query may hold a secret of the caller.
+    source.url_mut().into_iter().for_each(|url| url.set_query(None));
     if source.is_builder() {
         return Error::config("the request cannot be built").caused_by(source);
     }

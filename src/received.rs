@@ -9,7 +9,7 @@ use http::header::{CONTENT_LENGTH, RETRY_AFTER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::headers::{MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID, header_text};
-use crate::redact::redacted;
+use crate::redact::Secrets;
 
 /// What came back. The errors of the generated client lose parts of it, so it is kept beside them.
 #[derive(Clone)]
@@ -49,14 +49,23 @@ impl Received {
         wait_of(header_text(&self.headers, &RETRY_AFTER)?)
     }
 
-    pub(crate) fn redact(&mut self, secrets: &[&str]) {
-        if let Cow::Owned(body) = redacted(&self.body, secrets) {
+    /// Hides echoes of the secrets in body and headers.
+    pub(crate) fn redact(&mut self, secrets: &Secrets<'_>) {
+        if let Cow::Owned(body) = secrets.hide(&self.body) {
             self.body = body.into();
         }
         for value in self.headers.values_mut() {
-            if let Cow::Owned(bytes) = redacted(value.as_bytes(), secrets) {
+            if let Cow::Owned(bytes) = secrets.hide(value.as_bytes()) {
                 *value = HeaderValue::try_from(bytes).unwrap_or(HeaderValue::from_static("***"));
             }
+        }
+    }
+
+    /// The same for a success, where a secret is looked for as it is.
+    pub(crate) fn redact_success(&mut self, secrets: &Secrets<'_>) {
+        let mut headers = self.headers.values().map(HeaderValue::as_bytes);
+        if secrets.are_in(&self.body) || headers.any(|value| secrets.are_in(value)) {
+            self.redact(secrets);
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::credential::{AccessToken, Issued, TokenRequest};
 use crate::error::{Error, ErrorKind};
 use crate::fault::{self, Fault, is_echo};
 use crate::received::{self, Received};
+use crate::redact::Secrets;
 use crate::retry::A_DAY;
 
 /// Tokens have a few kilobytes.
@@ -78,7 +79,7 @@ impl Application {
         };
         let (received, end) = within(request.timeout(), exchange).await?.map_err(not_reached)?;
         let secrets = self.client_secret.iter().chain(refresh_token).map(ExposeSecret::expose_secret);
-        let refusal = refused(received.clone(), &secrets.collect::<Vec<_>>());
+        let refusal = refused(received.clone(), &Secrets::new(secrets));
         if received.status != http::StatusCode::OK || refusal.code().is_some() {
             return Err(refusal);
         }
@@ -173,8 +174,7 @@ fn not_reached(source: reqwest::Error) -> Error {
 
 /// The sign-in service responded with an error. Of the response only what is known to hold no secret
 /// is kept.
-fn refused(mut received: Received, secrets: &[&str]) -> Error {
-    received.redact(secrets);
+fn refused(mut received: Received, secrets: &Secrets<'_>) -> Error {
     let fault = Fault::read_sign_in(&received.body);
     let may_pass = fault.code.as_deref() == Some("temporarily_unavailable") || may_pass(received.status.as_u16());
     let wait = received.retry_after();
@@ -183,7 +183,7 @@ fn refused(mut received: Received, secrets: &[&str]) -> Error {
     received.headers = kept.collect();
     received.body = Bytes::new();
     let error = no_token("the sign-in service responded with").with_fault(fault).with_received(received);
-    let error = error.retrying_after(wait);
+    let error = error.retrying_after(wait).redacted(secrets);
     if may_pass { error.retryable() } else { error }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind};
-use crate::redact::on_one_line;
+use crate::redact::{on_one_line, without_query};
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -27,7 +27,7 @@ impl fmt::Display for Error {
             write!(f, ": {}", on_one_line(description).trim_end_matches('.'))?;
         }
         if let Some(location) = self.location() {
-            write!(f, ", redirecting to {}", on_one_line(location))?;
+            write!(f, ", redirecting to {}", without_query(location))?;
         }
         if let Some(wait) = self.0.retry_after.filter(|_| self.0.received.is_some()) {
             write!(f, ", retry after {} s", wait.as_secs())?;
