@@ -274,7 +274,9 @@ impl Sweep {
             row.status = answer.status.as_ref().map(ToString::to_string);
             row.devices = i64::try_from(summary.devices).ok();
             row.failed_devices = Some(summary.failed);
-            let reason = |(error, count): &(DeviceError, usize)| format!("{count} × {} {}", error.code(), error.name());
+            let reason = |(error, count): &(DeviceError, usize)| {
+                format!("{count} × {} {}", error.code().unwrap_or_default(), error.name())
+            };
             let reasons: Vec<_> = summary.by_error.iter().map(reason).collect();
             row.detail = reasons.join("; ");
         }

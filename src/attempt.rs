@@ -12,9 +12,9 @@ use serde::de::DeserializeOwned;
 use url::{Position, Url};
 
 use crate::generated;
-use crate::lenient::{self, ReadError, UnreadableMember};
+use crate::lenient::{self, ReadError};
 use crate::received::{Received, is_object, read};
-use crate::runtime::{ClientHooks, Error, OperationInfo, ResponseValue};
+use crate::runtime::{ClientHooks, Error, OperationInfo, ReadBody, ResponseValue};
 
 /// The state that the generated client carries for its hooks.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ impl Attempt {
 }
 
 /// Reads a type of the caller's, which could be one that takes anything.
-fn read_object<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Vec<UnreadableMember>), ReadError> {
+fn read_object<T: DeserializeOwned>(body: &[u8]) -> ReadBody<T> {
     match is_object(body) {
         true => lenient::from_slice(body),
         false => Err(ReadError::new("expected an object")),

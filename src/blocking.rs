@@ -38,6 +38,7 @@ use crate::wait::Wait;
 
 /// A client or handle whose calls block.
 #[derive(Clone, Debug)]
+#[must_use = "a handle does nothing until a call is made with it"]
 pub struct Blocking<T> {
     handle: T,
     driver: Arc<Driver>,
@@ -52,7 +53,7 @@ pub type Customer = Blocking<crate::Customer>;
 /// The device batches of a customer.
 pub type DeviceBatches = Blocking<crate::DeviceBatches>;
 /// The uploads of device batches of a customer.
-pub type BatchUploads = Blocking<crate::BatchUploads>;
+pub type BatchUploadStatusCollection = Blocking<crate::BatchUploadStatusCollection>;
 /// The status of one upload of a device batch.
 pub type BatchUploadStatus = Blocking<crate::BatchUploadStatus>;
 
@@ -91,7 +92,6 @@ impl PartnerCenter {
 
     /// The same client with the caller's ids, locale or time for its calls. What the context does not
     /// set stays as it is.
-    #[must_use]
     pub fn with(&self, context: RequestContext) -> Self {
         self.to(self.handle.with(context))
     }
@@ -155,7 +155,7 @@ impl Customer {
     }
 
     /// The uploads of device batches of the customer.
-    pub fn batch_upload_status(&self) -> BatchUploads {
+    pub fn batch_upload_status(&self) -> BatchUploadStatusCollection {
         self.to(self.handle.batch_upload_status())
     }
 }
@@ -182,8 +182,8 @@ impl DeviceBatches {
     }
 }
 
-impl BatchUploads {
-    /// One upload, by the tracking id from the `Location` header that answered it.
+impl BatchUploadStatusCollection {
+    /// One upload, by the tracking ID from the `Location` header of the response to it.
     pub fn by_id(&self, id: BatchTrackingId) -> BatchUploadStatus {
         self.to(self.handle.by_id(id))
     }
@@ -234,7 +234,7 @@ impl BatchUploadStatus {
         self.driver.run(self.handle.wait(wait))?
     }
 
-    /// The answers that differ from the one before, as [`crate::BatchUploadStatus::watch`] has them.
+    /// The responses that differ from the one before, as [`crate::BatchUploadStatus::watch`] has them.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -244,8 +244,8 @@ impl BatchUploadStatus {
     /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build_blocking()?;
     /// let customer = partner.customers().by_id(emulator.example_customer());
     /// let upload = customer.batch_upload_status().by_id(emulator.example_upload());
-    /// for answer in upload.watch(Wait::default().first_after(Duration::ZERO)) {
-    ///     println!("{}", answer?.summary());
+    /// for response in upload.watch(Wait::default().first_after(Duration::ZERO)) {
+    ///     println!("{}", response?.summary());
     /// }
     /// # Ok(())
     /// # }
@@ -255,12 +255,12 @@ impl BatchUploadStatus {
     ///
     /// As for [`wait`](Self::wait), as the last item.
     pub fn watch(&self, wait: Wait) -> impl Iterator<Item = Result<Response<BatchUploadDetails>, Error>> + use<> {
-        let (driver, mut answers) = (Arc::clone(&self.driver), Some(self.handle.watch(wait)));
-        std::iter::from_fn(move || match driver.run(answers.as_mut()?.next()) {
-            Ok(answer) => answer,
+        let (driver, mut responses) = (Arc::clone(&self.driver), Some(self.handle.watch(wait)));
+        std::iter::from_fn(move || match driver.run(responses.as_mut()?.next()) {
+            Ok(response) => response,
             Err(error) => {
                 // The iterator ends with an error, as the stream does.
-                answers = None;
+                responses = None;
                 Some(Err(error))
             }
         })

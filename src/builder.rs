@@ -99,7 +99,7 @@ impl Builder {
         self
     }
 
-    /// The language of texts in answers (`X-Locale`): default `en-US`.
+    /// The language of texts in responses (`X-Locale`): default `en-US`.
     pub fn locale(mut self, locale: impl Into<String>) -> Self {
         self.locale = locale.into();
         self
@@ -171,9 +171,9 @@ impl Builder {
         self
     }
 
-    /// How large the body of an answer may be, in bytes: default 64 MiB. A larger one is an error
+    /// How large the body of a response may be, in bytes: default 64 MiB. A larger one is an error
     /// as soon as its announced or actual length passes the bound, and so is one that has more than
-    /// 10,000 objects and one for each 64 bytes of the bound: typed, an answer takes at most about ten
+    /// 10,000 objects and one for each 64 bytes of the bound: typed, a response takes at most about ten
     /// times the bound.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;

@@ -32,6 +32,7 @@ use crate::retry::RetryPolicy;
 /// # }
 /// ```
 #[derive(Clone)]
+#[must_use = "a client does nothing until a call is made with it"]
 pub struct PartnerCenter {
     pub(crate) shared: Arc<Shared>,
     pub(crate) context: RequestContext,
@@ -65,7 +66,6 @@ impl PartnerCenter {
     /// # Ok(())
     /// # }
     /// ```
-    #[must_use]
     pub fn with(&self, context: RequestContext) -> Self {
         Self { shared: Arc::clone(&self.shared), context: context.or(&self.context) }
     }

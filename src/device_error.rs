@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::redact::on_one_line;
 
 /// Why a device failed.
@@ -20,17 +22,23 @@ use crate::redact::on_one_line;
 /// assert!(!error.is_retryable() && !error.is_harmless());
 ///
 /// let unknown = DeviceError::new("899", "SomethingNew");
-/// assert_eq!((unknown.code(), unknown.name(), unknown.meaning()), ("899", "SomethingNew", None));
+/// assert_eq!((unknown.code(), unknown.name(), unknown.meaning()), (Some("899"), "SomethingNew", None));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// As JSON it has `code` and `description` as they came, and `name`, `meaning` and `remedy` if it is known.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct DeviceError {
-    code: String,
-    description: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(flatten)]
     known: Option<&'static Known>,
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash, Serialize)]
 struct Known {
+    #[serde(skip)]
     number: Option<u32>,
     name: &'static str,
     meaning: &'static str,
@@ -91,7 +99,7 @@ impl DeviceError {
     /// assert_eq!(known.name(), "ZtdDeviceAssignedToOtherTenant");
     /// assert!(known.meaning().is_some());
     /// let unknown = DeviceError::new("4711", "Something new");
-    /// assert_eq!((unknown.code(), unknown.description()), ("4711", "Something new"));
+    /// assert_eq!((unknown.code(), unknown.description()), (Some("4711"), Some("Something new")));
     /// assert_eq!(unknown.to_string(), "4711 Something new");
     /// ```
     pub fn new(code: impl Into<String>, description: impl Into<String>) -> Self {
@@ -102,22 +110,23 @@ impl DeviceError {
         let by_name = || KNOWN.iter().find(|known| is_named(known.name));
         let by_other_name = || by_number(ASSIGNED_TO_OTHER_TENANT).filter(|_| is_named(OTHER_NAME_OF_808));
         let known = number.and_then(by_number).or_else(by_name).or_else(by_other_name);
-        Self { code, description, known }
+        let filled = |text: String| Some(text).filter(|text| !text.trim().is_empty());
+        Self { code: filled(code), description: filled(description), known }
     }
 
-    /// The code as it came; empty if none did.
-    pub fn code(&self) -> &str {
-        &self.code
+    /// The code as it came.
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
     }
 
-    /// The description as it came: a symbolic name, as a rule. Empty if none did.
-    pub fn description(&self) -> &str {
-        &self.description
+    /// The description as it came: usually a symbolic name.
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
     }
 
-    /// The name of the error; of an unknown one, its description.
+    /// The name of the error; of an unknown one its description, which may be empty.
     pub fn name(&self) -> &str {
-        self.known.map_or(&self.description, |known| known.name)
+        self.known.map_or(self.description().unwrap_or_default(), |known| known.name)
     }
 
     /// What it means, if the code is known.
@@ -140,6 +149,7 @@ impl DeviceError {
     /// ```
     /// assert!(partner_center_devices::DeviceError::new("640", "").is_retryable());
     /// ```
+    #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.is(STORAGE_ERROR)
     }
@@ -149,17 +159,15 @@ impl DeviceError {
     /// ```
     /// assert!(partner_center_devices::DeviceError::new("806", "").is_harmless());
     /// ```
+    #[must_use]
     pub fn is_harmless(&self) -> bool {
         self.is(ALREADY_ASSIGNED)
     }
 
     /// What errors of the same kind share, however their texts differ.
     pub(crate) fn group(&self) -> &str {
-        match (self.known, self.code.trim()) {
-            (Some(known), _) => known.name,
-            (None, "") => self.description.trim(),
-            (None, code) => code,
-        }
+        let text = self.code().or(self.description()).unwrap_or_default().trim();
+        self.known.map_or(text, |known| known.name)
     }
 
     fn is(&self, number: u32) -> bool {
@@ -170,7 +178,7 @@ impl DeviceError {
 /// One line: the code, the name, what it means and what to do.
 impl fmt::Display for DeviceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = match (self.code.trim(), self.name().trim()) {
+        let line = match (self.code().unwrap_or_default().trim(), self.name().trim()) {
             ("", "") => "failed without a reason".to_owned(),
             (code, "") => format!("error {code}"),
             ("", name) => name.to_owned(),

@@ -92,7 +92,7 @@ impl Emulator {
         let cloud = Cloud::custom(&base_url, &base_url).map_err(io::Error::other)?;
         let partner = PartnerCenter::builder(AccessToken::new("emulator-access-token")).cloud(cloud.clone());
         let partner = partner
-            .retry_policy(RetryPolicy::default().base_delay(Duration::ZERO))
+            .retry_policy(RetryPolicy::default().initial_delay(Duration::ZERO))
             .build()
             .map_err(io::Error::other)?;
         let parts = Parts { service: Service::with_examples()?, authority: Authority::new(&base_url) };

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
+use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -24,7 +25,8 @@ use crate::response::Response;
 type Source = Arc<dyn StdError + Send + Sync>;
 
 /// Why a call failed, coarsely. New kinds may come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// A mistake of the caller, found before any I/O: a base URL, a locale, a header.
@@ -33,9 +35,9 @@ pub enum ErrorKind {
     Credential,
     /// Nothing usable came back: no connection, a broken one, a time-out.
     Transport,
-    /// The service answered with something other than 200.
+    /// The service responded with something other than 200.
     Service,
-    /// The service answered 200 with a body that cannot be read, or is too large.
+    /// The service responded 200 with a body that cannot be read, or is too large.
     Decode,
     /// Waiting for an upload reached its limit before the upload ended. Look at
     /// [`Error::last_response`], and wait again.
@@ -213,24 +215,24 @@ impl Error {
         self.0.kind
     }
 
-    /// The HTTP status, if the service answered; of a [`Credential`](ErrorKind::Credential) error
+    /// The HTTP status, if the service responded; of a [`Credential`](ErrorKind::Credential) error
     /// that of the sign-in service.
     pub fn status(&self) -> Option<StatusCode> {
         self.0.received.as_ref().map(|received| received.status)
     }
 
-    /// The headers of the answer, if the service answered.
+    /// The headers of the response, if the service responded.
     pub fn headers(&self) -> Option<&HeaderMap> {
         self.0.received.as_ref().map(|received| &received.headers)
     }
 
-    /// The body of the answer as it came, without byte-order mark. Empty if there was none, or if
+    /// The body of the response as it came, without byte-order mark. Empty if there was none, or if
     /// it was beyond [the bound](crate::Builder::max_body_size).
     pub fn body(&self) -> &[u8] {
         self.0.received.as_ref().map_or(&[], |received| &received.body)
     }
 
-    /// The error code of the service, as text: some answers have it as a number. Of a sign-in, the
+    /// The error code of the service, as text: some responses have it as a number. Of a sign-in, the
     /// error of OAuth: `invalid_client`, `invalid_grant`, `interaction_required`.
     ///
     /// The same number can stand under two statuses, so look at [`status`](Self::status) as well.
@@ -271,7 +273,7 @@ impl Error {
     }
 
     /// How long the service asks to wait before the next call (`Retry-After`, in either of its
-    /// forms; a date counts from the moment the answer came).
+    /// forms; a date counts from the moment the response came).
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
@@ -291,23 +293,23 @@ impl Error {
         self.0.ids.map(|ids| ids.correlation_id)
     }
 
-    /// The `MS-RequestId` that the service answered with.
+    /// The `MS-RequestId` that the service responded with.
     pub fn service_request_id(&self) -> Option<&str> {
         self.0.received.as_ref()?.service_request_id()
     }
 
-    /// The `MS-CorrelationId` that the service answered with, or the correlation id of a refused
+    /// The `MS-CorrelationId` that the service responded with, or the correlation id of a refused
     /// sign-in.
     pub fn service_correlation_id(&self) -> Option<&str> {
         self.0.fault.correlation_id.as_deref().or_else(|| self.0.received.as_ref()?.service_correlation_id())
     }
 
-    /// The correlation vector (`MS-CV`) of the answer.
+    /// The correlation vector (`MS-CV`) of the response.
     pub fn ms_cv(&self) -> Option<&str> {
         self.0.received.as_ref()?.ms_cv()
     }
 
-    /// The server that answered (`MS-ServerId`), as text: it has leading zeros.
+    /// The server that responded (`MS-ServerId`), as text: it has leading zeros.
     pub fn server_id(&self) -> Option<&str> {
         self.0.received.as_ref()?.server_id()
     }
@@ -329,18 +331,21 @@ impl Error {
     ///
     /// The client asks this itself. If it says so of an error that you got, then the client's own
     /// retries, its time or its budget for retries were used up: try again much later.
+    #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.0.transient
     }
 
     /// 404: the service does not know the customer or the upload. Check both ids, and that the
     /// upload was made for this customer.
+    #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.is_of_service(StatusCode::NOT_FOUND)
     }
 
     /// 401: the service refused the token, and a fresh one if the credential had one. Look whether the
     /// application may call Partner Center, and whether its tokens are for this cloud.
+    #[must_use]
     pub fn is_unauthorized(&self) -> bool {
         self.is_of_service(StatusCode::UNAUTHORIZED)
     }
@@ -348,6 +353,7 @@ impl Error {
     /// 401 with [code](Self::code) `900421`: the user behind the token signed in without multi-factor
     /// authentication; or a sign-in that was refused for want of it (AADSTS 50072, 50074, 50076, 50078,
     /// 50079, 50158). No new token of the same sign-in helps: have the user sign in again, with it.
+    #[must_use]
     pub fn is_mfa_required(&self) -> bool {
         let of_sign_in = |code: &u64| matches!(code, 50_072 | 50_074 | 50_076 | 50_078 | 50_079 | 50_158);
         self.is_unauthorized() && self.code() == Some("900421")
@@ -356,11 +362,13 @@ impl Error {
 
     /// 429: too many calls. Wait [`retry_after`](Self::retry_after), then call less often and less
     /// in parallel: every further request counts against the limit too.
+    #[must_use]
     pub fn is_throttled(&self) -> bool {
         self.is_of_service(StatusCode::TOO_MANY_REQUESTS)
     }
 
     /// Time ran out. The service may be slow, or the connection is.
+    #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.0.timeout
     }

@@ -41,7 +41,7 @@ impl Fault {
         let mut text = |name| member_text(members.remove(name));
         Self {
             code: text("code"),
-            // `message` is the gateway's word for it, in the answer to a throttled call; the last two
+            // `message` is the gateway's word for it, in the response to a throttled call; the last two
             // are those of RFC 9457.
             description: ["description", "message", "detail", "title"].into_iter().find_map(&mut text),
             source: text("source"),

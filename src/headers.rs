@@ -62,7 +62,7 @@ pub(crate) fn append(headers: &mut HeaderMap, name: HeaderName, value: HeaderVal
     Ok(())
 }
 
-/// A header of an answer, if it is text; beyond ASCII, too, as some put it into a `Location`.
+/// A header of a response, if it is text; beyond ASCII, too, as some put it into a `Location`.
 pub(crate) fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     str::from_utf8(headers.get(name)?.as_bytes()).ok()
 }

@@ -49,11 +49,11 @@ pub use credential::AzureCredential;
 pub use credential::{
     AccessToken, AppOnlyCredential, AppUserCredential, Credential, RefreshToken, TokenFuture, TokenRequest,
 };
-pub use customers::{BatchUploadStatus, BatchUploads, Customer, Customers, DeviceBatches};
+pub use customers::{BatchUploadStatus, BatchUploadStatusCollection, Customer, Customers, DeviceBatches};
 pub use device_error::DeviceError;
 pub use error::{Error, ErrorKind};
 pub use lenient::UnreadableMember;
-pub use links::BatchUpload;
+pub use links::UploadLocation;
 pub use models::{BatchTrackingId, CustomerId};
 pub use response::Response;
 pub use retry::RetryPolicy;

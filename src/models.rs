@@ -1,4 +1,4 @@
-//! What the service answers with: the schemas of the specification, as Rust types.
+//! What the service responds with: the schemas of the specification, as Rust types.
 //!
 //! All members are optional because the service leaves members out, or sends null, without a rule
 //! that its documents state. Unknown members are ignored. The types are `#[non_exhaustive]`: a new
@@ -67,6 +67,7 @@ impl UploadStatus {
     /// assert!(UploadStatus::FinishedWithErrors.is_terminal());
     /// assert!(!UploadStatus::from("paused_by_operator").is_terminal());
     /// ```
+    #[must_use]
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Finished | Self::FinishedWithErrors)
     }

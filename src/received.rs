@@ -82,10 +82,10 @@ impl fmt::Debug for Received {
 
 pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// How many objects an answer may have whatever the bound is.
+/// How many objects a response may have whatever the bound is.
 const MOST_OBJECTS_OF_ANY: usize = 10_000;
 
-/// Reads an answer whole, within the bound; as far as it came, if it breaks off.
+/// Reads a response whole, within the bound; as far as it came, if it breaks off.
 pub(crate) async fn read(mut response: reqwest::Response, limit: usize) -> (Received, reqwest::Result<()>) {
     let mut body = Vec::new();
     let mut over_bounds = response.content_length().is_some_and(|length| length > limit as u64);

@@ -10,9 +10,9 @@ use crate::headers::CallIds;
 use crate::lenient::UnreadableMember;
 use crate::received::Received;
 
-/// The answer to a call: dereferences to the typed body, and keeps what identifies the exchange.
+/// The response to a call: dereferences to the typed body, and keeps what identifies the exchange.
 ///
-/// The service answers with ids of its own, not with those it was sent, so both are here.
+/// The service responds with ids of its own, not with those it was sent, so both are here.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -131,12 +131,12 @@ impl<T> Response<T> {
         self.ids.correlation_id
     }
 
-    /// The `MS-RequestId` that the service answered with.
+    /// The `MS-RequestId` that the service responded with.
     pub fn service_request_id(&self) -> Option<&str> {
         self.received.service_request_id()
     }
 
-    /// The `MS-CorrelationId` that the service answered with: for Microsoft's support.
+    /// The `MS-CorrelationId` that the service responded with: for Microsoft's support.
     pub fn service_correlation_id(&self) -> Option<&str> {
         self.received.service_correlation_id()
     }
@@ -146,7 +146,7 @@ impl<T> Response<T> {
         self.received.ms_cv()
     }
 
-    /// The server that answered (`MS-ServerId`), as text: it has leading zeros.
+    /// The server that responded (`MS-ServerId`), as text: it has leading zeros.
     pub fn server_id(&self) -> Option<&str> {
         self.received.server_id()
     }

@@ -6,10 +6,13 @@ use crate::lenient::{self, ReadError, UnreadableMember};
 
 pub(crate) use progenitor_client::{ClientHooks, ClientInfo, Error, OperationInfo, RequestBuilderExt, encode_path};
 
+/// A body that was read, and the members of it that could not be.
+pub(crate) type ReadBody<T> = Result<(T, Vec<UnreadableMember>), ReadError>;
+
 /// How to read the body of a success. The generated client knows this only; the body itself is read
 /// where the rest of the response is.
 pub(crate) struct ResponseValue<T> {
-    pub(crate) read: fn(&[u8]) -> Result<(T, Vec<UnreadableMember>), ReadError>,
+    pub(crate) read: fn(&[u8]) -> ReadBody<T>,
 }
 
 impl<T: DeserializeOwned> ResponseValue<T> {

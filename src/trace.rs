@@ -53,7 +53,7 @@ pub(crate) fn log_attempt<T>(attempt: u32, outcome: &Result<Response<T>, Error>)
             if let Some(first) = unreadable.first() {
                 tracing::warn!(count = unreadable.len(), %first, "members of the response cannot be read and are absent");
             }
-            tracing::debug!(attempt, http.response.status_code = response.http_status().as_u16(), "answered");
+            tracing::debug!(attempt, http.response.status_code = response.http_status().as_u16(), "responded");
         }
         Err(error) => {
             let status = error.status().map(|status| status.as_u16());

@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::ops::Deref;
+
+use serde::Serialize;
 
 use crate::device_error::DeviceError;
 use crate::models::{BatchUploadDetails, DeviceUploadDetails, UploadStatus};
 use crate::redact::on_one_line;
 
 /// A device that failed, from [`BatchUploadDetails::failed_devices`]. `Display` is one line for an
-/// administrator; the details of the device are there too.
+/// administrator; [`device`](Self::device) has the details.
 ///
 /// ```
 /// use partner_center_devices::models::{BatchUploadDetails, DeviceUploadDetails};
@@ -20,11 +21,11 @@ use crate::redact::on_one_line;
 /// let mut upload = BatchUploadDetails::default();
 /// upload.devices_status = vec![DeviceUploadDetails::default(), device];
 /// for failed in upload.failed_devices() {
-///     assert_eq!((failed.position(), failed.product_key.as_deref()), (2, Some("12345-67890")));
+///     assert_eq!((failed.position(), failed.device().product_key.as_deref()), (2, Some("12345-67890")));
 ///     assert!(failed.error().is_retryable());
 /// }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct FailedDevice<'a> {
     position: usize,
     device: &'a DeviceUploadDetails,
@@ -32,24 +33,21 @@ pub struct FailedDevice<'a> {
 }
 
 impl FailedDevice<'_> {
-    /// Where the device stands in the answer, from 1. Devices that were uploaded by hardware hash
+    /// Where the device stands in the response, from 1. Devices that were uploaded by hardware hash
     /// alone have no other name; their order was seen to be that of the upload, but no document
     /// promises it.
     pub fn position(&self) -> usize {
         self.position
     }
 
+    /// The device, as it stands in the response.
+    pub fn device(&self) -> &DeviceUploadDetails {
+        self.device
+    }
+
     /// Why it failed.
     pub fn error(&self) -> &DeviceError {
         &self.error
-    }
-}
-
-impl Deref for FailedDevice<'_> {
-    type Target = DeviceUploadDetails;
-
-    fn deref(&self) -> &DeviceUploadDetails {
-        self.device
     }
 }
 
@@ -81,16 +79,16 @@ impl fmt::Display for FailedDevice<'_> {
 /// assert_eq!((summary.devices, summary.failed), (1, 1));
 /// assert_eq!(summary.by_status, [(UploadStatus::FinishedWithErrors, 1)]);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct UploadSummary {
-    /// How many devices the answer has.
+    /// How many devices the response has.
     pub devices: usize,
     /// How many of them failed.
     pub failed: usize,
-    /// How many have each status, in the order of the answer. A missing status counts as `unknown`.
+    /// How many have each status, in the order of the response. A missing status counts as `unknown`.
     pub by_status: Vec<(UploadStatus, usize)>,
-    /// How many failed for each reason, in the order of the answer; each with the texts of the first.
+    /// How many failed for each reason, in the order of the response; each with the texts of the first.
     pub by_error: Vec<(DeviceError, usize)>,
 }
 
@@ -103,7 +101,7 @@ impl fmt::Display for UploadSummary {
             write!(f, "{} {count} {status}", if n == 0 { ":" } else { "," })?;
         }
         for (n, (error, count)) in self.by_error.iter().enumerate() {
-            let reason = on_one_line(&format!("{} {}", error.code().trim(), error.name()));
+            let reason = on_one_line(&format!("{} {}", error.code().unwrap_or_default().trim(), error.name()));
             let reason = if reason.is_empty() { "without a reason" } else { &reason };
             write!(f, "{} {count} × {reason}", if n == 0 { "; errors:" } else { "," })?;
         }
@@ -145,6 +143,7 @@ impl BatchUploadDetails {
     /// upload.status = Some(UploadStatus::FinishedWithErrors);
     /// assert!(upload.is_complete() && !upload.succeeded());
     /// ```
+    #[must_use]
     pub fn is_complete(&self) -> bool {
         self.status.as_ref().is_some_and(UploadStatus::is_terminal)
     }
@@ -163,6 +162,7 @@ impl BatchUploadDetails {
     /// upload.devices_status.push(device);
     /// assert!(!upload.succeeded());
     /// ```
+    #[must_use]
     pub fn succeeded(&self) -> bool {
         let has =
             |device: &DeviceUploadDetails| device.status == Some(UploadStatus::Finished) && device.error().is_none();
@@ -198,6 +198,7 @@ impl BatchUploadDetails {
     /// upload.devices_status = vec![DeviceUploadDetails::default(); 3];
     /// assert_eq!(upload.summary().to_string(), "3 devices: 3 unknown");
     /// ```
+    #[must_use]
     pub fn summary(&self) -> UploadSummary {
         let status = |device: &DeviceUploadDetails| device.status.clone().unwrap_or(UploadStatus::Unknown);
         let statuses = self.devices_status.iter().map(status);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use partner_center_devices::emulator::Emulator;
 use partner_center_devices::models::{CustomerId, Link};
 use partner_center_devices::{
-    AccessToken, BatchUpload, Cloud, Credential, Error, PartnerCenter, TokenFuture, TokenRequest,
+    AccessToken, Cloud, Credential, Error, PartnerCenter, TokenFuture, TokenRequest, UploadLocation,
 };
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -156,7 +156,7 @@ async fn a_secret_in_the_query_of_a_location_or_a_link_is_in_no_message_and_no_l
     link.uri = Some(format!("/customers?{SIGNED}"));
     shown.push_str(&everything_about(&server.partner().follow::<serde_json::Value>(&link).await.unwrap_err()));
     assert!(server.requests()[0].contains(SIGNED), "it is sent");
-    shown.push_str(&BatchUpload::from_location(&location).unwrap_err().to_string());
+    shown.push_str(&UploadLocation::from_location(&location).unwrap_err().to_string());
     assert!(!shown.contains("sig="), "{shown}");
     let spans = log.text();
     assert!(!spans.lines().any(|line| line.contains("partner_center{") && line.contains("sig=")), "in a span");
@@ -195,7 +195,7 @@ async fn a_call_is_one_span_with_the_fields_of_http_clients_and_an_event_per_att
     let text = log.text();
     let of_the_call = |line: &&str| line.contains(&response.correlation_id().to_string());
     let text: String = text.lines().filter(of_the_call).map(|line| format!("{line}\n")).collect();
-    let answered = text.lines().find(|line| line.contains("answered")).unwrap();
+    let answered = text.lines().find(|line| line.contains("responded")).unwrap();
     for field in [
         "otel.kind=\"client\"",
         "otel.name=GET getBatchUploadStatus",
@@ -212,7 +212,7 @@ async fn a_call_is_one_span_with_the_fields_of_http_clients_and_an_event_per_att
     assert!(!closed.contains("resend_count") && !closed.contains("ERROR"), "{closed}");
     let spans = |line: &&str| line.contains("partner_center{") && line.ends_with(": new");
     assert_eq!(text.lines().filter(spans).count(), 1);
-    assert_eq!(text.lines().filter(|line| line.contains("answered")).count(), 1);
+    assert_eq!(text.lines().filter(|line| line.contains("responded")).count(), 1);
 }
 
 #[tokio::test]
@@ -220,7 +220,7 @@ async fn a_failed_call_is_in_its_span_with_every_attempt() {
     let log = log();
     let failed = || Reply::Send(answer("503 Busy", &[], ""));
     let server = Server::new([failed(), failed()]).await;
-    let policy = partner_center_devices::RetryPolicy::default().retries(1).base_delay(std::time::Duration::ZERO);
+    let policy = partner_center_devices::RetryPolicy::default().max_retries(1).initial_delay(std::time::Duration::ZERO);
     let error = upload(&server.builder().retry_policy(policy).build().unwrap()).get().await.unwrap_err();
     let id = error.correlation_id().unwrap().to_string();
     let text = log.text();

@@ -33,7 +33,7 @@ pub fn app_user() -> AppUserCredential {
 }
 
 pub fn at(cloud: Cloud, credential: impl Credential + 'static) -> Builder {
-    let policy = RetryPolicy::default().base_delay(Duration::ZERO);
+    let policy = RetryPolicy::default().initial_delay(Duration::ZERO);
     PartnerCenter::builder(credential).cloud(cloud).retry_policy(policy)
 }
 
@@ -371,8 +371,8 @@ async fn calls_that_a_failed_sign_in_kept_waiting_try_again_together() {
 
 #[test]
 fn a_credential_is_built_without_a_runtime() {
-    PartnerCenter::builder(app_only()).build().unwrap();
-    PartnerCenter::builder(app_user()).build().unwrap();
+    let _ = PartnerCenter::builder(app_only()).build().unwrap();
+    let _ = PartnerCenter::builder(app_user()).build().unwrap();
 }
 
 // Expiry.

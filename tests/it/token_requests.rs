@@ -147,7 +147,7 @@ fn hanging() -> (AppUserCredential, Kept) {
 
 #[tokio::test]
 async fn a_callback_that_hangs_is_given_up_after_30_seconds_and_gets_its_token_again() {
-    for policy in [RetryPolicy::default().base_delay(Duration::ZERO), RetryPolicy::none()] {
+    for policy in [RetryPolicy::default().initial_delay(Duration::ZERO), RetryPolicy::none()] {
         let tries_again = policy != RetryPolicy::none();
         let server = Server::new([Reply::Send(rotated()), token("second-token"), ok("{}")]).await;
         let clock = Clock::new();

@@ -197,7 +197,7 @@ async fn a_throttle_is_waited_out_or_ends_the_wait_with_its_value() {
     let throttled = |seconds: &str| Reply::Send(answer("429 Too Many Requests", &[("Retry-After", seconds)], ""));
     // Longer than a single call would wait, within the limit of the wait: waited out, not failed.
     let server = Server::new([throttled("1"), status("finished")]).await;
-    let policy = RetryPolicy::default().longest_retry_after(ZERO);
+    let policy = RetryPolicy::default().max_retry_after(ZERO);
     let partner = server.builder().retry_policy(policy).build().unwrap();
     let ended = upload(&partner).wait(at_once()).await.unwrap();
     assert_eq!((ended.attempts(), server.requests().len()), (1, 2));
