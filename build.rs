@@ -142,7 +142,7 @@ fn trim_schemas(part: &mut Value) {
 
 fn generate(document: &Value, own: &OwnTypes) -> Result<TokenStream, String> {
     let mut settings = GenerationSettings::default();
-    settings.with_hooks(HooksMode::Expected).with_inner_type(quote!(crate::wire::Attempt));
+    settings.with_hooks(HooksMode::Expected).with_inner_type(quote!(crate::attempt::Attempt));
     settings.with_map_type("::std::collections::BTreeMap").with_replacement(
         NUMBER,
         "::serde_json::Number",

@@ -44,7 +44,7 @@ async fn main() {
             }
         }
     });
-    let policy = RetryPolicy::default().retries(10).base_delay(Duration::from_millis(1));
+    let policy = RetryPolicy::default().max_retries(10).initial_delay(Duration::from_millis(1));
     let partner = PartnerCenter::builder(AccessToken::new("a-token-for-the-soak"))
         .base_url(base_url)
         .retry_policy(policy)

@@ -94,7 +94,7 @@ pub(crate) fn adapt(mut client: syn::File, own: &OwnTypes) -> Result<syn::File, 
     for item in &mut client.items {
         match item {
             Item::Use(item) => {
-                let ours = item.tree.to_token_stream().to_string().replace("progenitor_client", "crate::wire");
+                let ours = item.tree.to_token_stream().to_string().replace("progenitor_client", "crate::runtime");
                 (item.vis, item.tree) = (parse_quote!(pub(crate)), syn::parse_str(&ours)?);
             }
             Item::Impl(item) if item.trait_.is_none() => {

@@ -266,7 +266,7 @@ impl Sweep {
         let outcome = if self.waits { upload.wait(self.wait.clone()).await } else { upload.get().await };
         let answer = match &outcome {
             Ok(answer) => Some(answer),
-            Err(error) => error.last_answer(),
+            Err(error) => error.last_response(),
         };
         if let Some(answer) = answer {
             let summary = answer.summary();
@@ -274,7 +274,9 @@ impl Sweep {
             row.status = answer.status.as_ref().map(ToString::to_string);
             row.devices = i64::try_from(summary.devices).ok();
             row.failed_devices = Some(summary.failed);
-            let reason = |(error, count): &(DeviceError, usize)| format!("{count} × {} {}", error.code(), error.name());
+            let reason = |(error, count): &(DeviceError, usize)| {
+                format!("{count} × {} {}", error.code().unwrap_or_default(), error.name())
+            };
             let reasons: Vec<_> = summary.by_error.iter().map(reason).collect();
             row.detail = reasons.join("; ");
         }

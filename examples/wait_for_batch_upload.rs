@@ -81,7 +81,7 @@ async fn run(args: Args) -> common::Result<()> {
     let ended = match ended {
         Ok(ended) => ended.ok_or("there was no answer")?,
         Err(error) => {
-            if let Some(last) = error.last_answer() {
+            if let Some(last) = error.last_response() {
                 show(last)?;
             }
             return Err(error.into());

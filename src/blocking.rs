@@ -8,12 +8,11 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::time::Duration;
 //!
-//! use partner_center_devices::blocking::PartnerCenter;
 //! use partner_center_devices::emulator::Emulator;
-//! use partner_center_devices::{AccessToken, RequestContext};
+//! use partner_center_devices::{AccessToken, PartnerCenter, RequestContext};
 //!
 //! let emulator = Emulator::start_blocking()?;
-//! let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build()?;
+//! let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build_blocking()?;
 //! let hurried = partner.with(RequestContext::new().call_timeout(Duration::from_secs(15)));
 //! let customer = hurried.customers().by_id("47021739-3426-40bf-9601-61b4b6d7c793".parse()?);
 //! for batch in &customer.device_batches().get()?.items {
@@ -32,7 +31,6 @@ use tokio::runtime::{self, Handle, Runtime};
 
 use crate::builder::Builder;
 use crate::context::RequestContext;
-use crate::credential::Credential;
 use crate::error::Error;
 use crate::models::{BatchTrackingId, BatchUploadDetails, CustomerId, DeviceBatchCollection, Link};
 use crate::response::Response;
@@ -40,6 +38,7 @@ use crate::wait::Wait;
 
 /// A client or handle whose calls block.
 #[derive(Clone, Debug)]
+#[must_use = "a handle does nothing until a call is made with it"]
 pub struct Blocking<T> {
     handle: T,
     driver: Arc<Driver>,
@@ -54,7 +53,7 @@ pub type Customer = Blocking<crate::Customer>;
 /// The device batches of a customer.
 pub type DeviceBatches = Blocking<crate::DeviceBatches>;
 /// The uploads of device batches of a customer.
-pub type BatchUploads = Blocking<crate::BatchUploads>;
+pub type BatchUploadStatusCollection = Blocking<crate::BatchUploadStatusCollection>;
 /// The status of one upload of a device batch.
 pub type BatchUploadStatus = Blocking<crate::BatchUploadStatus>;
 
@@ -64,25 +63,28 @@ impl<T> Blocking<T> {
     }
 }
 
-impl Builder<PartnerCenter> {
+impl Builder {
     /// Checks the settings and makes the client whose calls block. Connects to nothing.
+    ///
+    /// ```
+    /// # use partner_center_devices::{AccessToken, PartnerCenter};
+    /// # fn main() -> Result<(), partner_center_devices::Error> {
+    /// let partner = PartnerCenter::builder(AccessToken::new("a-token")).build_blocking()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// As for the client without `blocking`; and if the system gives no runtime.
-    pub fn build(self) -> Result<PartnerCenter, Error> {
-        let handle = self.build_async()?;
+    /// As for [`build`](Self::build); and if the system gives no runtime.
+    pub fn build_blocking(self) -> Result<PartnerCenter, Error> {
+        let handle = self.build()?;
         let driver = Driver::new().map_err(|error| Error::config("cannot make a runtime").caused_by(error))?;
         Ok(Blocking { handle, driver: Arc::new(driver) })
     }
 }
 
 impl PartnerCenter {
-    /// Starts a client that signs in with this credential.
-    pub fn builder(credential: impl Credential + 'static) -> Builder<Self> {
-        Builder::new(credential)
-    }
-
     /// The customers of the partner.
     pub fn customers(&self) -> Customers {
         self.to(self.handle.customers())
@@ -90,7 +92,6 @@ impl PartnerCenter {
 
     /// The same client with the caller's ids, locale or time for its calls. What the context does not
     /// set stays as it is.
-    #[must_use]
     pub fn with(&self, context: RequestContext) -> Self {
         self.to(self.handle.with(context))
     }
@@ -98,9 +99,9 @@ impl PartnerCenter {
     /// The upload that a `Location` header points to.
     ///
     /// ```
-    /// # use partner_center_devices::{AccessToken, blocking::PartnerCenter};
+    /// # use partner_center_devices::{AccessToken, PartnerCenter};
     /// # fn main() -> Result<(), partner_center_devices::Error> {
-    /// # let partner = PartnerCenter::builder(AccessToken::new("a-token")).build()?;
+    /// # let partner = PartnerCenter::builder(AccessToken::new("a-token")).build_blocking()?;
     /// let location = "/customers/47021739-3426-40bf-9601-61b4b6d7c793/batchJobStatus/0127ed8e-ff72-4983-a3d8-e8d8bd378932";
     /// let upload = partner.batch_upload(location)?;
     /// # Ok(())
@@ -118,12 +119,12 @@ impl PartnerCenter {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use partner_center_devices::{AccessToken, blocking::PartnerCenter, emulator::Emulator};
+    /// # use partner_center_devices::{AccessToken, PartnerCenter, emulator::Emulator};
     /// # let emulator = Emulator::start_blocking()?;
     /// # let customer = emulator.example_customer();
     /// # let uri = format!("/customers/{customer}/deviceBatches/Test batch/devices");
     /// # emulator.add_resource(&uri, serde_json::json!({ "items": [] }));
-    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build()?;
+    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build_blocking()?;
     /// let batches = partner.customers().by_id(customer).device_batches().get()?;
     /// if let Some(link) = &batches.items[0].devices_link {
     ///     let devices = partner.follow::<serde_json::Value>(link)?;
@@ -154,7 +155,7 @@ impl Customer {
     }
 
     /// The uploads of device batches of the customer.
-    pub fn batch_upload_status(&self) -> BatchUploads {
+    pub fn batch_upload_status(&self) -> BatchUploadStatusCollection {
         self.to(self.handle.batch_upload_status())
     }
 }
@@ -164,9 +165,9 @@ impl DeviceBatches {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use partner_center_devices::{AccessToken, blocking::PartnerCenter, emulator::Emulator};
+    /// # use partner_center_devices::{AccessToken, PartnerCenter, emulator::Emulator};
     /// # let emulator = Emulator::start_blocking()?;
-    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build()?;
+    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build_blocking()?;
     /// let customer = partner.customers().by_id(emulator.example_customer());
     /// assert_eq!(customer.device_batches().get()?.items.len(), 1);
     /// # Ok(())
@@ -181,8 +182,8 @@ impl DeviceBatches {
     }
 }
 
-impl BatchUploads {
-    /// One upload, by the tracking id from the `Location` header that answered it.
+impl BatchUploadStatusCollection {
+    /// One upload, by the tracking ID from the `Location` header of the response to it.
     pub fn by_id(&self, id: BatchTrackingId) -> BatchUploadStatus {
         self.to(self.handle.by_id(id))
     }
@@ -193,9 +194,9 @@ impl BatchUploadStatus {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use partner_center_devices::{AccessToken, blocking::PartnerCenter, emulator::Emulator};
+    /// # use partner_center_devices::{AccessToken, PartnerCenter, emulator::Emulator};
     /// # let emulator = Emulator::start_blocking()?;
-    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build()?;
+    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build_blocking()?;
     /// let customer = partner.customers().by_id(emulator.example_customer());
     /// let upload = customer.batch_upload_status().by_id(emulator.example_upload()).get()?;
     /// assert_eq!(upload.failed_devices().count(), 1);
@@ -215,9 +216,9 @@ impl BatchUploadStatus {
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use std::time::Duration;
-    /// # use partner_center_devices::{AccessToken, Wait, blocking::PartnerCenter, emulator::Emulator};
+    /// # use partner_center_devices::{AccessToken, PartnerCenter, Wait, emulator::Emulator};
     /// # let emulator = Emulator::start_blocking()?;
-    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build()?;
+    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build_blocking()?;
     /// let customer = partner.customers().by_id(emulator.example_customer());
     /// let upload = customer.batch_upload_status().by_id(emulator.example_upload());
     /// let ended = upload.wait(Wait::default().first_after(Duration::ZERO))?;
@@ -233,18 +234,18 @@ impl BatchUploadStatus {
         self.driver.run(self.handle.wait(wait))?
     }
 
-    /// The answers that differ from the one before, as [`crate::BatchUploadStatus::watch`] has them.
+    /// The responses that differ from the one before, as [`crate::BatchUploadStatus::watch`] has them.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use std::time::Duration;
-    /// # use partner_center_devices::{AccessToken, Wait, blocking::PartnerCenter, emulator::Emulator};
+    /// # use partner_center_devices::{AccessToken, PartnerCenter, Wait, emulator::Emulator};
     /// # let emulator = Emulator::start_blocking()?;
-    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build()?;
+    /// # let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build_blocking()?;
     /// let customer = partner.customers().by_id(emulator.example_customer());
     /// let upload = customer.batch_upload_status().by_id(emulator.example_upload());
-    /// for answer in upload.watch(Wait::default().first_after(Duration::ZERO)) {
-    ///     println!("{}", answer?.summary());
+    /// for response in upload.watch(Wait::default().first_after(Duration::ZERO)) {
+    ///     println!("{}", response?.summary());
     /// }
     /// # Ok(())
     /// # }
@@ -254,12 +255,12 @@ impl BatchUploadStatus {
     ///
     /// As for [`wait`](Self::wait), as the last item.
     pub fn watch(&self, wait: Wait) -> impl Iterator<Item = Result<Response<BatchUploadDetails>, Error>> + use<> {
-        let (driver, mut answers) = (Arc::clone(&self.driver), Some(self.handle.watch(wait)));
-        std::iter::from_fn(move || match driver.run(answers.as_mut()?.next()) {
-            Ok(answer) => answer,
+        let (driver, mut responses) = (Arc::clone(&self.driver), Some(self.handle.watch(wait)));
+        std::iter::from_fn(move || match driver.run(responses.as_mut()?.next()) {
+            Ok(response) => response,
             Err(error) => {
                 // The iterator ends with an error, as the stream does.
-                answers = None;
+                responses = None;
                 Some(Err(error))
             }
         })

@@ -1,7 +1,6 @@
 //! How a client is made: every setting with its default, checked before any I/O.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +9,12 @@ use http::header::HeaderName;
 
 use crate::client::{PartnerCenter, Shared};
 use crate::cloud::{Cloud, checked_url};
-use crate::context::{MS_APPLICATION, RESERVED, RequestContext, X_LOCALE, append, filled_header_value, header_value};
+use crate::context::RequestContext;
 use crate::credential::Credential;
 use crate::error::Error;
-use crate::fleet::Fleet;
+use crate::headers::{MS_APPLICATION, RESERVED, X_LOCALE, append, filled_header_value, header_value};
+use crate::limits::Limits;
+use crate::redact::beginning;
 use crate::retry::RetryPolicy;
 
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
@@ -35,9 +36,7 @@ const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VE
 /// # }
 /// ```
 #[must_use]
-pub struct Builder<P = PartnerCenter> {
-    /// The client that it builds.
-    builds: PhantomData<fn() -> P>,
+pub struct Builder {
     credential: Box<dyn Credential>,
     cloud: Cloud,
     base_url: Option<String>,
@@ -54,10 +53,18 @@ pub struct Builder<P = PartnerCenter> {
     max_body_size: usize,
 }
 
-impl<P> Builder<P> {
-    pub(crate) fn new(credential: impl Credential + 'static) -> Self {
+impl PartnerCenter {
+    /// Starts a client that signs in with this credential:
+    /// [`AppOnlyCredential`](crate::AppOnlyCredential), [`AppUserCredential`](crate::AppUserCredential),
+    /// an [`AccessToken`](crate::AccessToken), or any other [`Credential`].
+    pub fn builder(credential: impl Credential + 'static) -> Builder {
+        Builder::new(credential)
+    }
+}
+
+impl Builder {
+    fn new(credential: impl Credential + 'static) -> Self {
         Self {
-            builds: PhantomData,
             credential: Box::new(credential),
             cloud: Cloud::GLOBAL,
             base_url: None,
@@ -92,7 +99,7 @@ impl<P> Builder<P> {
         self
     }
 
-    /// The language of texts in answers (`X-Locale`): default `en-US`.
+    /// The language of texts in responses (`X-Locale`): default `en-US`.
     pub fn locale(mut self, locale: impl Into<String>) -> Self {
         self.locale = locale.into();
         self
@@ -164,16 +171,25 @@ impl<P> Builder<P> {
         self
     }
 
-    /// How large the body of an answer may be, in bytes: default 64 MiB. A larger one is an error
+    /// How large the body of a response may be, in bytes: default 64 MiB. A larger one is an error
     /// as soon as its announced or actual length passes the bound, and so is one that has more than
-    /// 10,000 objects and one for each 64 bytes of the bound: typed, an answer takes at most about ten
+    /// 10,000 objects and one for each 64 bytes of the bound: typed, a response takes at most about ten
     /// times the bound.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;
         self
     }
 
-    pub(crate) fn build_async(self) -> Result<PartnerCenter, Error> {
+    /// Checks the settings and makes the client. Connects to nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config) if the base URL is not absolute, not https (loopback
+    /// excepted), has the `/v1` of the calls, or carries credentials, a query or a fragment; if a
+    /// locale, name or header is not fit for HTTP, empty, or the client's own; if the retry budget, the
+    /// bound on calls in flight or the time of an attempt makes no sense; if the HTTP client cannot be
+    /// built.
+    pub fn build(self) -> Result<PartnerCenter, Error> {
         let base_url = self.base_url.as_deref().unwrap_or(self.cloud.base_url());
         let (base_url, on_loopback) = checked_url("the base URL", base_url)?;
         let path = base_url.path().to_ascii_lowercase();
@@ -185,9 +201,9 @@ impl<P> Builder<P> {
         }
         let (_, authority_on_loopback) = checked_url("the authority", self.cloud.authority())?;
         let mut headers = self.extra_headers()?;
-        headers.insert(X_LOCALE, filled_header_value("the locale", &self.locale)?);
+        headers.insert(X_LOCALE, filled_header_value("the locale", &self.locale).map_err(Error::config)?);
         if let Some(name) = &self.application_name {
-            headers.insert(MS_APPLICATION, filled_header_value("the application name", name)?);
+            headers.insert(MS_APPLICATION, filled_header_value("the application name", name).map_err(Error::config)?);
         }
 
         let mut http = self.http_client.unwrap_or_default();
@@ -209,7 +225,7 @@ impl<P> Builder<P> {
             attempt_timeout: self.attempt_timeout,
             call_timeout: self.call_timeout,
             retry: self.retry,
-            fleet: Fleet::new(self.retry_budget.0, self.retry_budget.1, self.max_in_flight)?,
+            limits: Limits::new(self.retry_budget.0, self.retry_budget.1, self.max_in_flight)?,
             max_body_size: self.max_body_size,
         };
         Ok(PartnerCenter { shared: Arc::new(shared), context: RequestContext::new() })
@@ -218,35 +234,21 @@ impl<P> Builder<P> {
     fn extra_headers(&self) -> Result<HeaderMap, Error> {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
-            // Up to a colon only: a secret may be behind it.
-            let shown = name.split([':', ' ']).next().unwrap_or_default();
+            // Not all of it: it may be a secret, or have one behind a colon.
+            let shown = beginning(name.split([':', ' ']).next().unwrap_or_default());
             let key = HeaderName::try_from(name)
                 .map_err(|_| Error::config(format!("what begins with {shown:?} is not the name of a header")))?;
             if RESERVED.contains(&key) {
                 return Err(Error::config(format!("the header {key} is written by the client itself")));
             }
-            append(&mut headers, key, header_value(&format!("the header {name}"), value)?)?;
+            let value = header_value(&format!("the header {shown}"), value);
+            value.and_then(|value| append(&mut headers, key, value)).map_err(Error::config)?;
         }
         Ok(headers)
     }
 }
 
-impl Builder {
-    /// Checks the settings and makes the client. Connects to nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`Config`](crate::ErrorKind::Config) if the base URL is not absolute, not https (loopback
-    /// excepted), has the `/v1` of the calls, or carries credentials, a query or a fragment; if a
-    /// locale, name or header is not fit for HTTP, empty, or the client's own; if the retry budget, the
-    /// bound on calls in flight or the time of an attempt makes no sense; if the HTTP client cannot be
-    /// built.
-    pub fn build(self) -> Result<PartnerCenter, Error> {
-        self.build_async()
-    }
-}
-
-impl<P> fmt::Debug for Builder<P> {
+impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the headers and not an unchecked URL: there may be secrets in them.
         f.debug_struct("Builder")

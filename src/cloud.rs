@@ -1,11 +1,14 @@
 //! The clouds of Partner Center: where the API is, where one signs in, and what a token is for.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use crate::error::Error;
+use crate::redact::beginning;
 
 /// A cloud: the address of the API, and the authority that gives tokens for it.
 ///
@@ -24,7 +27,21 @@ use crate::error::Error;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// As text, also in a configuration file, it is a name, or the two addresses of a cloud of your own:
+///
+/// ```
+/// # use partner_center_devices::Cloud;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// assert_eq!(Cloud::US_GOVERNMENT.to_string(), "us-government");
+/// let own = "https://partner.example.com/api https://login.example.com/adfs";
+/// let cloud: Cloud = serde_json::from_value(own.into())?;
+/// assert_eq!((cloud.authority(), cloud.to_string()), ("https://login.example.com/adfs", own.to_owned()));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Cloud {
     base_url: Cow<'static, str>,
     authority: Cow<'static, str>,
@@ -91,17 +108,46 @@ impl Default for Cloud {
     }
 }
 
-/// Reads `global`, `china` or `us-government`.
+const NAMED: [(&str, Cloud); 3] =
+    [("global", Cloud::GLOBAL), ("china", Cloud::CHINA), ("us-government", Cloud::US_GOVERNMENT)];
+
+/// The name of a known cloud; otherwise the address of the API, a space, and the authority.
+impl fmt::Display for Cloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match NAMED.iter().find(|(_, cloud)| cloud == self) {
+            Some((name, _)) => f.write_str(name),
+            None => write!(f, "{} {}", self.base_url, self.authority),
+        }
+    }
+}
+
+/// Reads what `Display` writes.
 impl FromStr for Cloud {
     type Err = Error;
 
-    fn from_str(name: &str) -> Result<Self, Error> {
-        match name.to_ascii_lowercase().as_str() {
-            "global" => Ok(Self::GLOBAL),
-            "china" => Ok(Self::CHINA),
-            "us-government" => Ok(Self::US_GOVERNMENT),
-            _ => Err(Error::config(format!("{name:?} is no cloud; known are global, china and us-government"))),
+    fn from_str(text: &str) -> Result<Self, Error> {
+        if let Some((base_url, authority)) = text.trim().split_once(char::is_whitespace) {
+            return Self::custom(base_url, authority);
         }
+        let named = NAMED.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(text.trim()));
+        named.map(|(_, cloud)| cloud).ok_or_else(|| {
+            let text = beginning(text);
+            Error::config(format!("unknown cloud \"{text}\": expected one of global, china, us-government"))
+        })
+    }
+}
+
+impl TryFrom<String> for Cloud {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<Cloud> for String {
+    fn from(cloud: Cloud) -> Self {
+        cloud.to_string()
     }
 }
 

@@ -1,28 +1,12 @@
-//! The headers that make a call traceable: their names, the ids sent, and a caller's own choice of
-//! them. Names and meaning are those of Microsoft's "Partner Center REST headers".
+//! What a caller sets for single calls: IDs, locale, time.
 
 use std::time::Duration;
 
-use http::header::{self, HeaderName};
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use uuid::Uuid;
 
 use crate::error::Error;
-
-pub(crate) const MS_REQUEST_ID: HeaderName = HeaderName::from_static("ms-requestid");
-pub(crate) const MS_CORRELATION_ID: HeaderName = HeaderName::from_static("ms-correlationid");
-pub(crate) const MS_CV: HeaderName = HeaderName::from_static("ms-cv");
-pub(crate) const MS_SERVER_ID: HeaderName = HeaderName::from_static("ms-serverid");
-pub(crate) const X_LOCALE: HeaderName = HeaderName::from_static("x-locale");
-pub(crate) const MS_APPLICATION: HeaderName = HeaderName::from_static("ms-partnercenter-application");
-
-/// Headers that are the client's or the connection's own.
-#[rustfmt::skip]
-pub(crate) static RESERVED: [HeaderName; 17] = [
-    header::AUTHORIZATION, header::ACCEPT, header::ACCEPT_ENCODING, header::HOST, header::USER_AGENT, header::CONNECTION,
-    header::CONTENT_LENGTH, header::EXPECT, header::PROXY_AUTHORIZATION, header::TE, header::TRAILER,
-    header::TRANSFER_ENCODING, header::UPGRADE, MS_REQUEST_ID, MS_CORRELATION_ID, X_LOCALE, MS_APPLICATION,
-];
+use crate::headers::{CallIds, X_LOCALE, filled_header_value};
 
 /// The caller's own ids, locale and time for the calls of a handle; what is not set is the client's.
 ///
@@ -32,16 +16,13 @@ pub(crate) static RESERVED: [HeaderName; 17] = [
 /// use partner_center_devices::RequestContext;
 /// use uuid::Uuid;
 ///
-/// # fn main() -> Result<(), partner_center_devices::Error> {
-/// let context = RequestContext::new().correlation_id(Uuid::new_v4()).locale("de-DE")?;
-/// # Ok(())
-/// # }
+/// let context = RequestContext::new().correlation_id(Uuid::new_v4()).locale("de-DE");
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestContext {
     request_id: Option<Uuid>,
     correlation_id: Option<Uuid>,
-    locale: Option<HeaderValue>,
+    locale: Option<String>,
     call_timeout: Option<Duration>,
 }
 
@@ -71,14 +52,12 @@ impl RequestContext {
         self
     }
 
-    /// Asks for texts in this language, in place of the client's locale.
-    ///
-    /// # Errors
-    ///
-    /// [`Config`](crate::ErrorKind::Config) if the text is empty, or no HTTP header may carry it.
-    pub fn locale(mut self, locale: impl AsRef<str>) -> Result<Self, Error> {
-        self.locale = Some(filled_header_value("the locale", locale.as_ref())?);
-        Ok(self)
+    /// Asks for texts in this language instead of the client's locale. If no HTTP header can carry it,
+    /// each call fails with a [`Config`](crate::ErrorKind::Config) error, before anything is sent.
+    #[must_use]
+    pub fn locale(mut self, locale: impl Into<String>) -> Self {
+        self.locale = Some(locale.into());
+        self
     }
 
     /// How long each call of the handle may take with all its attempts and waits, in place of the
@@ -118,56 +97,11 @@ impl RequestContext {
     }
 
     /// Puts the locale, if one is set, in place of the client's.
-    pub(crate) fn write_locale(&self, headers: &mut HeaderMap) {
+    pub(crate) fn write_locale(&self, headers: &mut HeaderMap) -> Result<(), Error> {
         if let Some(locale) = &self.locale {
-            headers.insert(X_LOCALE, locale.clone());
+            let value = filled_header_value("the locale of the request context", locale);
+            headers.insert(X_LOCALE, value.map_err(Error::config)?);
         }
+        Ok(())
     }
-}
-
-/// The ids that one call sends with all its attempts.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CallIds {
-    pub(crate) request_id: Uuid,
-    pub(crate) correlation_id: Uuid,
-}
-
-impl CallIds {
-    pub(crate) fn write(&self, headers: &mut HeaderMap) {
-        for (name, id) in [(MS_REQUEST_ID, self.request_id), (MS_CORRELATION_ID, self.correlation_id)] {
-            // Hexadecimal digits and hyphens are always a header value.
-            if let Ok(value) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
-                headers.insert(name, value);
-            }
-        }
-    }
-}
-
-/// A header value from a caller's text, or the error that says which text it was.
-pub(crate) fn header_value(what: &str, text: &str) -> Result<HeaderValue, Error> {
-    // Bytes beyond ASCII pass HTTP's grammar, but no two receivers agree on what they mean.
-    let value = HeaderValue::from_str(text).ok().filter(|value| value.to_str().is_ok());
-    value.ok_or_else(|| Error::config(format!("{what} has characters that no HTTP header may carry")))
-}
-
-/// The same for a header that says nothing when it is empty.
-pub(crate) fn filled_header_value(what: &str, text: &str) -> Result<HeaderValue, Error> {
-    if text.trim().is_empty() { Err(Error::config(format!("{what} is empty"))) } else { header_value(what, text) }
-}
-
-/// More than any service takes; and far beyond, `HeaderMap` panics.
-const MOST_HEADERS: usize = 100;
-
-/// Adds a header, if there is room.
-pub(crate) fn append(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Result<(), Error> {
-    if headers.len() == MOST_HEADERS {
-        return Err(Error::config(format!("there are too many headers: {MOST_HEADERS} at most can be added")));
-    }
-    headers.append(name, value);
-    Ok(())
-}
-
-/// A header of an answer, if it is text; beyond ASCII, too, as some put it into a `Location`.
-pub(crate) fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    str::from_utf8(headers.get(name)?.as_bytes()).ok()
 }

@@ -146,6 +146,9 @@ pub struct TokenRequest {
 /// A sign-in request takes no longer than this, whatever the client's own limit is.
 const LONGEST_SIGN_IN: Duration = Duration::from_secs(30);
 
+/// How long the caller's function may take to keep a new refresh token.
+const KEEP_TIMEOUT: Duration = Duration::from_secs(30);
+
 impl fmt::Debug for TokenRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the HTTP client: the caller's default headers may be secrets.
@@ -180,6 +183,15 @@ impl TokenRequest {
 /// ```
 #[derive(Clone, Debug)]
 pub struct AccessToken(SecretString);
+
+/// A token as it was issued.
+#[derive(Clone)]
+struct Issued {
+    token: AccessToken,
+    lifetime: Option<Duration>,
+}
+
+type Outcome = Result<Issued, Error>;
 
 impl AccessToken {
     /// A token from its text. White space, quotes, angle brackets, a byte-order mark and the word

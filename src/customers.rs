@@ -20,8 +20,16 @@ use crate::response::Response;
 /// # }
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "a handle does nothing until a call is made with it"]
 pub struct Customers {
-    pub(crate) partner: PartnerCenter,
+    partner: PartnerCenter,
+}
+
+impl PartnerCenter {
+    /// The customers of the partner.
+    pub fn customers(&self) -> Customers {
+        Customers { partner: self.clone() }
+    }
 }
 
 impl Customers {
@@ -33,6 +41,7 @@ impl Customers {
 
 /// One customer of the partner.
 #[derive(Clone, Debug)]
+#[must_use = "a handle does nothing until a call is made with it"]
 pub struct Customer {
     partner: PartnerCenter,
     id: CustomerId,
@@ -45,13 +54,14 @@ impl Customer {
     }
 
     /// The uploads of device batches of the customer.
-    pub fn batch_upload_status(&self) -> BatchUploads {
-        BatchUploads { customer: self.clone() }
+    pub fn batch_upload_status(&self) -> BatchUploadStatusCollection {
+        BatchUploadStatusCollection { customer: self.clone() }
     }
 }
 
 /// The device batches of a customer.
 #[derive(Clone, Debug)]
+#[must_use = "a handle does nothing until a call is made with it"]
 pub struct DeviceBatches {
     partner: PartnerCenter,
     customer: CustomerId,
@@ -84,12 +94,13 @@ impl DeviceBatches {
 
 /// The uploads of device batches of a customer.
 #[derive(Clone, Debug)]
-pub struct BatchUploads {
+#[must_use = "a handle does nothing until a call is made with it"]
+pub struct BatchUploadStatusCollection {
     customer: Customer,
 }
 
-impl BatchUploads {
-    /// One upload, by the tracking id from the `Location` header that answered it.
+impl BatchUploadStatusCollection {
+    /// One upload, by the tracking ID from the `Location` header of the response to it.
     pub fn by_id(&self, id: BatchTrackingId) -> BatchUploadStatus {
         let Customer { partner, id: customer } = self.customer.clone();
         BatchUploadStatus { partner, customer, id }
@@ -98,6 +109,7 @@ impl BatchUploads {
 
 /// The status of one upload of a device batch.
 #[derive(Clone, Debug)]
+#[must_use = "a handle does nothing until a call is made with it"]
 pub struct BatchUploadStatus {
     pub(crate) partner: PartnerCenter,
     customer: CustomerId,

@@ -1,15 +1,13 @@
-//! What an upload came to: which devices failed, why, and what to do about it. The codes are those of
+//! Why devices fail, and what to do about it. The codes are those of
 //! Windows Autopilot; no single page of Microsoft's lists them all. Sources: the draft "Register
 //! devices in Microsoft Managed Desktop", the support article on importing device CSV files,
 //! "Manually add devices", and a post of M. Niehaus (July 2019).
 
-use std::collections::HashMap;
 use std::fmt;
-use std::ops::Deref;
 
-use crate::foreign::on_one_line;
-use crate::models::{BatchUploadDetails, DeviceUploadDetails, UploadStatus};
-use crate::reading::text;
+use serde::Serialize;
+
+use crate::redact::on_one_line;
 
 /// Why a device failed.
 ///
@@ -24,17 +22,23 @@ use crate::reading::text;
 /// assert!(!error.is_retryable() && !error.is_harmless());
 ///
 /// let unknown = DeviceError::new("899", "SomethingNew");
-/// assert_eq!((unknown.code(), unknown.name(), unknown.meaning()), ("899", "SomethingNew", None));
+/// assert_eq!((unknown.code(), unknown.name(), unknown.meaning()), (Some("899"), "SomethingNew", None));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// As JSON it has `code` and `description` as they came, and `name`, `meaning` and `remedy` if it is known.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct DeviceError {
-    code: String,
-    description: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(flatten)]
     known: Option<&'static Known>,
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash, Serialize)]
 struct Known {
+    #[serde(skip)]
     number: Option<u32>,
     name: &'static str,
     meaning: &'static str,
@@ -95,7 +99,7 @@ impl DeviceError {
     /// assert_eq!(known.name(), "ZtdDeviceAssignedToOtherTenant");
     /// assert!(known.meaning().is_some());
     /// let unknown = DeviceError::new("4711", "Something new");
-    /// assert_eq!((unknown.code(), unknown.description()), ("4711", "Something new"));
+    /// assert_eq!((unknown.code(), unknown.description()), (Some("4711"), Some("Something new")));
     /// assert_eq!(unknown.to_string(), "4711 Something new");
     /// ```
     pub fn new(code: impl Into<String>, description: impl Into<String>) -> Self {
@@ -106,22 +110,23 @@ impl DeviceError {
         let by_name = || KNOWN.iter().find(|known| is_named(known.name));
         let by_other_name = || by_number(ASSIGNED_TO_OTHER_TENANT).filter(|_| is_named(OTHER_NAME_OF_808));
         let known = number.and_then(by_number).or_else(by_name).or_else(by_other_name);
-        Self { code, description, known }
+        let filled = |text: String| Some(text).filter(|text| !text.trim().is_empty());
+        Self { code: filled(code), description: filled(description), known }
     }
 
-    /// The code as it came; empty if none did.
-    pub fn code(&self) -> &str {
-        &self.code
+    /// The code as it came.
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
     }
 
-    /// The description as it came: a symbolic name, as a rule. Empty if none did.
-    pub fn description(&self) -> &str {
-        &self.description
+    /// The description as it came: usually a symbolic name.
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
     }
 
-    /// The name of the error; of an unknown one, its description.
+    /// The name of the error; of an unknown one its description, which may be empty.
     pub fn name(&self) -> &str {
-        self.known.map_or(&self.description, |known| known.name)
+        self.known.map_or(self.description().unwrap_or_default(), |known| known.name)
     }
 
     /// What it means, if the code is known.
@@ -144,6 +149,7 @@ impl DeviceError {
     /// ```
     /// assert!(partner_center_devices::DeviceError::new("640", "").is_retryable());
     /// ```
+    #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.is(STORAGE_ERROR)
     }
@@ -153,17 +159,15 @@ impl DeviceError {
     /// ```
     /// assert!(partner_center_devices::DeviceError::new("806", "").is_harmless());
     /// ```
+    #[must_use]
     pub fn is_harmless(&self) -> bool {
         self.is(ALREADY_ASSIGNED)
     }
 
     /// What errors of the same kind share, however their texts differ.
-    fn kind(&self) -> &str {
-        match (self.known, self.code.trim()) {
-            (Some(known), _) => known.name,
-            (None, "") => self.description.trim(),
-            (None, code) => code,
-        }
+    pub(crate) fn group(&self) -> &str {
+        let text = self.code().or(self.description()).unwrap_or_default().trim();
+        self.known.map_or(text, |known| known.name)
     }
 
     fn is(&self, number: u32) -> bool {
@@ -174,7 +178,7 @@ impl DeviceError {
 /// One line: the code, the name, what it means and what to do.
 impl fmt::Display for DeviceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = match (self.code.trim(), self.name().trim()) {
+        let line = match (self.code().unwrap_or_default().trim(), self.name().trim()) {
             ("", "") => "failed without a reason".to_owned(),
             (code, "") => format!("error {code}"),
             ("", name) => name.to_owned(),
@@ -184,219 +188,4 @@ impl fmt::Display for DeviceError {
         let Some(Known { meaning, remedy, .. }) = self.known else { return Ok(()) };
         write!(f, ": {meaning}; {remedy}")
     }
-}
-
-/// A device that failed, from [`BatchUploadDetails::failed_devices`]. `Display` is one line for an
-/// administrator; the details of the device are there too.
-///
-/// ```
-/// use partner_center_devices::models::{BatchUploadDetails, DeviceUploadDetails};
-///
-/// let mut device = DeviceUploadDetails::default();
-/// device.product_key = Some("12345-67890".to_owned());
-/// device.error_code = Some("640".to_owned());
-/// let mut upload = BatchUploadDetails::default();
-/// upload.devices_status = vec![DeviceUploadDetails::default(), device];
-/// for failed in upload.failed_devices() {
-///     assert_eq!((failed.position(), failed.product_key.as_deref()), (2, Some("12345-67890")));
-///     assert!(failed.error().is_retryable());
-/// }
-/// ```
-#[derive(Clone, Debug)]
-pub struct FailedDevice<'a> {
-    position: usize,
-    device: &'a DeviceUploadDetails,
-    error: DeviceError,
-}
-
-impl FailedDevice<'_> {
-    /// Where the device stands in the answer, from 1. Devices that were uploaded by hardware hash
-    /// alone have no other name; their order was seen to be that of the upload, but no document
-    /// promises it.
-    pub fn position(&self) -> usize {
-        self.position
-    }
-
-    /// Why it failed.
-    pub fn error(&self) -> &DeviceError {
-        &self.error
-    }
-}
-
-impl Deref for FailedDevice<'_> {
-    type Target = DeviceUploadDetails;
-
-    fn deref(&self) -> &DeviceUploadDetails {
-        self.device
-    }
-}
-
-impl fmt::Display for FailedDevice<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let DeviceUploadDetails { serial_number, product_key, device_id, .. } = self.device;
-        let ids = [("serial number", text(serial_number)), ("product key", text(product_key)), ("id", text(device_id))];
-        let mut shown = ids.iter().map(|(what, id)| (what, on_one_line(id)));
-        match shown.find(|(_, id)| !id.is_empty()) {
-            Some((what, id)) => write!(f, "device with {what} {id}")?,
-            None => write!(f, "device {} of the upload", self.position)?,
-        }
-        write!(f, ": {}", self.error)
-    }
-}
-
-/// How many devices of an upload are where, from [`BatchUploadDetails::summary`]. `Display` is one
-/// line.
-///
-/// ```
-/// use partner_center_devices::models::{BatchUploadDetails, DeviceUploadDetails, UploadStatus};
-///
-/// let mut device = DeviceUploadDetails::default();
-/// device.status = Some(UploadStatus::FinishedWithErrors);
-/// device.error_code = Some("806".to_owned());
-/// let mut upload = BatchUploadDetails::default();
-/// upload.devices_status.push(device);
-/// let summary = upload.summary();
-/// assert_eq!((summary.devices, summary.failed), (1, 1));
-/// assert_eq!(summary.by_status, [(UploadStatus::FinishedWithErrors, 1)]);
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct UploadSummary {
-    /// How many devices the answer has.
-    pub devices: usize,
-    /// How many of them failed.
-    pub failed: usize,
-    /// How many have each status, in the order of the answer. A missing status counts as `unknown`.
-    pub by_status: Vec<(UploadStatus, usize)>,
-    /// How many failed for each reason, in the order of the answer; each with the texts of the first.
-    pub by_error: Vec<(DeviceError, usize)>,
-}
-
-impl fmt::Display for UploadSummary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.devices, if self.devices == 1 { "device" } else { "devices" })?;
-        for (n, (status, count)) in self.by_status.iter().enumerate() {
-            let status = on_one_line(status.as_str());
-            let status = if status.is_empty() { "without status" } else { &status };
-            write!(f, "{} {count} {status}", if n == 0 { ":" } else { "," })?;
-        }
-        for (n, (error, count)) in self.by_error.iter().enumerate() {
-            let reason = on_one_line(&format!("{} {}", error.code().trim(), error.name()));
-            let reason = if reason.is_empty() { "without a reason" } else { &reason };
-            write!(f, "{} {count} × {reason}", if n == 0 { "; errors:" } else { "," })?;
-        }
-        Ok(())
-    }
-}
-
-impl DeviceUploadDetails {
-    /// Why the device failed; none if it has not. A device has failed if its status is
-    /// `finished_with_errors`, or if it has an error code other than 0 or the name of a known error.
-    ///
-    /// ```
-    /// use partner_center_devices::models::DeviceUploadDetails;
-    ///
-    /// let mut device = DeviceUploadDetails::default();
-    /// assert_eq!(device.error(), None);
-    /// device.error_code = Some("806".to_owned());
-    /// assert!(device.error().is_some_and(|error| error.is_harmless()));
-    /// ```
-    pub fn error(&self) -> Option<DeviceError> {
-        let error = DeviceError::new(text(&self.error_code), text(&self.error_description));
-        // 0, 0.0, 0x00000000, or nothing.
-        let has_code = error.code.trim().chars().any(|c| !matches!(c, '0' | '.' | 'x' | 'X'));
-        let has_failed = self.status == Some(UploadStatus::FinishedWithErrors) || has_code || error.known.is_some();
-        has_failed.then_some(error)
-    }
-}
-
-impl BatchUploadDetails {
-    /// Whether the upload has ended, with or without errors. Single devices may have failed.
-    ///
-    /// ```
-    /// use partner_center_devices::models::{BatchUploadDetails, UploadStatus};
-    ///
-    /// let mut upload = BatchUploadDetails::default();
-    /// assert!(!upload.is_complete());
-    /// upload.status = Some(UploadStatus::FinishedWithErrors);
-    /// assert!(upload.is_complete() && !upload.succeeded());
-    /// ```
-    pub fn is_complete(&self) -> bool {
-        self.status.as_ref().is_some_and(UploadStatus::is_terminal)
-    }
-
-    /// Whether the upload has ended and every device with it, without an error. `finished` is not
-    /// enough: an upload can be `finished` although devices failed, as the published example shows.
-    ///
-    /// ```
-    /// use partner_center_devices::models::{BatchUploadDetails, DeviceUploadDetails, UploadStatus};
-    ///
-    /// let mut device = DeviceUploadDetails::default();
-    /// device.status = Some(UploadStatus::FinishedWithErrors);
-    /// let mut upload = BatchUploadDetails::default();
-    /// upload.status = Some(UploadStatus::Finished);
-    /// assert!(upload.succeeded());
-    /// upload.devices_status.push(device);
-    /// assert!(!upload.succeeded());
-    /// ```
-    pub fn succeeded(&self) -> bool {
-        let has =
-            |device: &DeviceUploadDetails| device.status == Some(UploadStatus::Finished) && device.error().is_none();
-        self.status == Some(UploadStatus::Finished) && self.devices_status.iter().all(has)
-    }
-
-    /// The devices that failed so far, each with its reason. Some reasons are
-    /// [harmless](DeviceError::is_harmless).
-    ///
-    /// ```
-    /// use partner_center_devices::models::{BatchUploadDetails, DeviceUploadDetails, UploadStatus};
-    ///
-    /// let mut device = DeviceUploadDetails::default();
-    /// device.serial_number = Some("1234567890".to_owned());
-    /// device.status = Some(UploadStatus::FinishedWithErrors);
-    /// device.error_code = Some("808".to_owned());
-    /// let mut upload = BatchUploadDetails::default();
-    /// upload.devices_status.push(device);
-    /// let lines: Vec<_> = upload.failed_devices().map(|failed| failed.to_string()).collect();
-    /// assert!(lines[0].starts_with("device with serial number 1234567890: 808 ZtdDeviceAssignedToOtherTenant: "));
-    /// ```
-    pub fn failed_devices(&self) -> impl Iterator<Item = FailedDevice<'_>> {
-        let numbered = self.devices_status.iter().zip(1..);
-        numbered.filter_map(|(device, position)| Some(FailedDevice { position, device, error: device.error()? }))
-    }
-
-    /// How many devices have which status, and how many failed for which reason.
-    ///
-    /// ```
-    /// use partner_center_devices::models::{BatchUploadDetails, DeviceUploadDetails};
-    ///
-    /// let mut upload = BatchUploadDetails::default();
-    /// upload.devices_status = vec![DeviceUploadDetails::default(); 3];
-    /// assert_eq!(upload.summary().to_string(), "3 devices: 3 unknown");
-    /// ```
-    pub fn summary(&self) -> UploadSummary {
-        let status = |device: &DeviceUploadDetails| device.status.clone().unwrap_or(UploadStatus::Unknown);
-        let statuses = self.devices_status.iter().map(status);
-        let errors = self.failed_devices().map(|failed| failed.error);
-        let by_error = counted(errors, |error| error.kind().to_owned());
-        UploadSummary {
-            devices: self.devices_status.len(),
-            failed: by_error.iter().map(|(_, count)| count).sum(),
-            by_status: counted(statuses, |status| status.as_str().to_owned()),
-            by_error,
-        }
-    }
-}
-
-/// The first item of each kind and how many there are of it, in the order in which they came.
-fn counted<T>(items: impl Iterator<Item = T>, kind: impl Fn(&T) -> String) -> Vec<(T, usize)> {
-    let (mut places, mut counts) = (HashMap::new(), Vec::<(T, usize)>::new());
-    for item in items {
-        let place = *places.entry(kind(&item)).or_insert(counts.len());
-        match counts.get_mut(place) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((item, 1)),
-        }
-    }
-    counts
 }

@@ -109,7 +109,7 @@ impl Emulator {
         let cloud = Cloud::custom(&base_url, &base_url).map_err(io::Error::other)?;
         let partner = PartnerCenter::builder(AccessToken::new("emulator-access-token")).cloud(cloud.clone());
         let partner = partner
-            .retry_policy(RetryPolicy::default().base_delay(Duration::ZERO))
+            .retry_policy(RetryPolicy::default().initial_delay(Duration::ZERO))
             .build()
             .map_err(io::Error::other)?;
         let parts = Parts { service: Service::with_examples()?, authority: Authority::new(&base_url) };
@@ -250,7 +250,7 @@ impl Emulator {
     /// ```
     pub fn add_response(&self, uri: &str, response: ScriptedResponse) {
         let link = Link { uri: Some(uri.to_owned()), ..Link::default() };
-        if let Ok(target) = crate::uri::target(&self.partner.shared.base_url, &link) {
+        if let Ok(target) = crate::links::target(&self.partner.shared.base_url, &link) {
             let path = target[Position::BeforePath..].to_ascii_lowercase();
             self.parts().service.resources.insert(path, response);
         }

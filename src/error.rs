@@ -1,30 +1,32 @@
 //! The one error of the crate: opaque, a pointer wide, with a coarse kind, accessors for what the
 //! service said, and predicates whose docs say what to do.
 
+mod display;
+
 use std::borrow::Cow;
 use std::error::Error as StdError;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
+use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::context::{CallIds, MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID, header_text};
 use crate::fault::Fault;
-use crate::foreign::on_one_line;
+use crate::generated::types::BatchUploadDetails;
+use crate::headers::{CallIds, header_text};
 use crate::lenient::ReadError;
-use crate::models::BatchUploadDetails;
+use crate::received::Received;
+use crate::redact::{Secrets, on_one_line};
 use crate::response::Response;
-use crate::retry::retry_after;
-use crate::wire::Answer;
 
 type Source = Arc<dyn StdError + Send + Sync>;
 
 /// Why a call failed, coarsely. New kinds may come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// A mistake of the caller, found before any I/O: a base URL, a locale, a header.
@@ -33,12 +35,12 @@ pub enum ErrorKind {
     Credential,
     /// Nothing usable came back: no connection, a broken one, a time-out.
     Transport,
-    /// The service answered with something other than 200.
+    /// The service responded with something other than 200.
     Service,
-    /// The service answered 200 with a body that cannot be read, or is too large.
+    /// The service responded 200 with a body that cannot be read, or is too large.
     Decode,
     /// Waiting for an upload reached its limit before the upload ended. Look at
-    /// [`Error::last_answer`], and wait again.
+    /// [`Error::last_response`], and wait again.
     NotFinished,
 }
 
@@ -71,10 +73,10 @@ struct Inner {
     timeout: bool,
     ids: Option<CallIds>,
     attempts: u32,
-    answer: Option<Answer>,
+    received: Option<Received>,
     retry_after: Option<Duration>,
     fault: Arc<Fault>,
-    last_answer: Option<Response<BatchUploadDetails>>,
+    last_response: Option<Response<BatchUploadDetails>>,
 }
 
 impl Error {
@@ -87,10 +89,10 @@ impl Error {
             timeout: false,
             ids: None,
             attempts: 0,
-            answer: None,
+            received: None,
             retry_after: None,
             fault: Arc::default(),
-            last_answer: None,
+            last_response: None,
         }))
     }
 
@@ -127,10 +129,34 @@ impl Error {
         self
     }
 
-    /// Time ran out, and there may be more of it later.
-    pub(crate) fn timeout(mut self) -> Self {
+    /// Time ran out.
+    pub(crate) fn timed_out(mut self) -> Self {
         self.0.timeout = true;
-        self.retryable()
+        self
+    }
+
+    /// Time ran out, and there may be more of it later.
+    pub(crate) fn timeout(self) -> Self {
+        self.timed_out().retryable()
+    }
+
+    /// A body that cannot be read, and where.
+    pub(crate) fn unreadable(path: &str, reason: &str) -> Self {
+        let at = if path.is_empty() { String::new() } else { format!(" at `{path}`") };
+        // As text: serde's own error can hold a whole member of the body.
+        Self::new(ErrorKind::Decode, format!("cannot read the response{at}")).caused_by(on_one_line(reason))
+    }
+
+    /// Hides echoes of the secrets in what the response says.
+    pub(crate) fn redacted(mut self, secrets: &Secrets<'_>) -> Self {
+        Arc::make_mut(&mut self.0.fault).redact(secrets);
+        self.0.received.iter_mut().for_each(|received| received.redact(secrets));
+        self
+    }
+
+    pub(crate) fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.0.message = message.into();
+        self
     }
 
     pub(crate) fn with_fault(mut self, fault: Fault) -> Self {
@@ -138,104 +164,20 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_answer(mut self, answer: Answer) -> Self {
-        self.0.answer = Some(answer);
+    pub(crate) fn with_received(mut self, received: impl Into<Option<Received>>) -> Self {
+        self.0.received = received.into();
         self
     }
 
-    pub(crate) fn retrying_after(mut self, wait: Duration) -> Self {
-        self.0.retry_after = Some(wait);
+    pub(crate) fn retrying_after(mut self, wait: impl Into<Option<Duration>>) -> Self {
+        self.0.retry_after = wait.into();
         self
-    }
-
-    /// Nothing usable came back. What came of the answer is kept, for its ids.
-    pub(crate) fn transport(source: reqwest::Error, answer: Option<Answer>) -> Self {
-        if source.is_builder() {
-            return Self::config("the request cannot be built").caused_by(source);
-        }
-        let message = match &source {
-            error if error.is_timeout() => "the service did not answer in time",
-            error if error.is_connect() => "cannot connect to the service",
-            error if error.is_body() || error.is_decode() => "the answer broke off",
-            _ => "no answer from the service",
-        };
-        let timeout = source.is_timeout();
-        let mut error = Self::new(ErrorKind::Transport, message).caused_by(source);
-        (error.0.transient, error.0.timeout, error.0.answer) = (true, timeout, answer);
-        error
-    }
-
-    pub(crate) fn service(answer: Answer) -> Self {
-        let mut error = Self::new(ErrorKind::Service, "the service answered");
-        error.0.transient = matches!(answer.status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504);
-        error.0.retry_after = retry_after(&answer.headers);
-        error.0.fault = Fault::read(&answer.body).into();
-        error.0.answer = Some(answer);
-        if error.is_mfa_required() {
-            error.0.message = "the user of this token has to sign in anew, with multi-factor authentication: \
-                               the service answered"
-                .into();
-        }
-        error
-    }
-
-    /// A 200 without length whose text has no end.
-    pub(crate) fn broke_off(answer: Answer, reason: serde_json::Error) -> Self {
-        let mut error = Self::new(ErrorKind::Transport, "the answer broke off").caused_by(reason.to_string());
-        (error.0.transient, error.0.answer) = (true, Some(answer));
-        error
-    }
-
-    /// The call is not sent because the service throttles the client, for this much longer.
-    pub(crate) fn held_back(throttle: &Self, wait: Duration) -> Self {
-        let mut error = throttle.clone().retrying_after(wait);
-        error.0.message = "held back while the service throttles: another call was answered".into();
-        error
-    }
-
-    /// The time of the whole call ran out.
-    pub(crate) fn out_of_time() -> Self {
-        Self::new(ErrorKind::Transport, "the call did not end in its time").timeout()
-    }
-
-    /// The upload has not ended within the limit of a wait.
-    pub(crate) fn not_finished(last: Option<Response<BatchUploadDetails>>, failed: Option<Self>) -> Self {
-        let mut error = Self::new(ErrorKind::NotFinished, "the upload has not ended within the time to wait for it");
-        (error.0.ids, error.0.attempts) = match (&failed, &last) {
-            (Some(failed), _) => (failed.0.ids, failed.0.attempts),
-            (None, Some(last)) => (Some(last.ids), last.attempts),
-            (None, None) => (None, 0),
-        };
-        error.0.retry_after = failed.as_ref().and_then(Self::retry_after);
-        (error.0.timeout, error.0.last_answer) = (true, last);
-        error.after(failed)
-    }
-
-    /// For a wait that has time left, but less than the service asks for.
-    pub(crate) fn asked_to_wait(mut self, wait: Duration) -> Self {
-        let message = "the upload has not ended, and the service asks to wait for longer than there is time";
-        self.0.message = message.into();
-        self.retrying_after(wait)
     }
 
     /// Keeps what a wait knew before it failed.
-    pub(crate) fn with_last_answer(mut self, last: Option<Response<BatchUploadDetails>>) -> Self {
-        self.0.last_answer = last;
+    pub(crate) fn with_last_response(mut self, last: Option<Response<BatchUploadDetails>>) -> Self {
+        self.0.last_response = last;
         self
-    }
-
-    pub(crate) fn decode(answer: Answer, message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(ErrorKind::Decode, message).with_answer(answer)
-    }
-
-    /// A body that cannot be read, and where.
-    pub(crate) fn unreadable(ReadError { path, source }: ReadError) -> Self {
-        let message = match path.as_str() {
-            "" => "cannot read the answer".into(),
-            path => Cow::from(format!("cannot read the answer at `{path}`")),
-        };
-        // As text: serde's own error can hold a whole member of the body.
-        Self::new(ErrorKind::Decode, message).caused_by(on_one_line(&source.to_string()))
     }
 
     pub(crate) fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -252,9 +194,19 @@ impl Error {
         self
     }
 
+    /// Keeps the source, if there is one.
+    pub(crate) fn or_caused_by(self, reason: &Self) -> Self {
+        if self.0.source.is_some() { self } else { self.after(Some(reason.clone())) }
+    }
+
     /// Adds what the send loop knows and the place of failure does not.
     pub(crate) fn of_call(mut self, ids: CallIds, attempts: u32) -> Self {
         (self.0.ids, self.0.attempts) = (Some(ids), attempts);
+        self
+    }
+
+    pub(crate) fn of_same_call(mut self, other: &Self) -> Self {
+        (self.0.ids, self.0.attempts) = (other.0.ids, other.0.attempts);
         self
     }
 
@@ -263,24 +215,24 @@ impl Error {
         self.0.kind
     }
 
-    /// The HTTP status, if the service answered; of a [`Credential`](ErrorKind::Credential) error
+    /// The HTTP status, if the service responded; of a [`Credential`](ErrorKind::Credential) error
     /// that of the sign-in service.
     pub fn status(&self) -> Option<StatusCode> {
-        self.0.answer.as_ref().map(|answer| answer.status)
+        self.0.received.as_ref().map(|received| received.status)
     }
 
-    /// The headers of the answer, if the service answered.
+    /// The headers of the response, if the service responded.
     pub fn headers(&self) -> Option<&HeaderMap> {
-        self.0.answer.as_ref().map(|answer| &answer.headers)
+        self.0.received.as_ref().map(|received| &received.headers)
     }
 
-    /// The body of the answer as it came, without byte-order mark. Empty if there was none, or if
+    /// The body of the response as it came, without byte-order mark. Empty if there was none, or if
     /// it was beyond [the bound](crate::Builder::max_body_size).
     pub fn body(&self) -> &[u8] {
-        self.0.answer.as_ref().map_or(&[], |answer| &answer.body)
+        self.0.received.as_ref().map_or(&[], |received| &received.body)
     }
 
-    /// The error code of the service, as text: some answers have it as a number. Of a sign-in, the
+    /// The error code of the service, as text: some responses have it as a number. Of a sign-in, the
     /// error of OAuth: `invalid_client`, `invalid_grant`, `interaction_required`.
     ///
     /// The same number can stand under two statuses, so look at [`status`](Self::status) as well.
@@ -321,7 +273,7 @@ impl Error {
     }
 
     /// How long the service asks to wait before the next call (`Retry-After`, in either of its
-    /// forms; a date counts from the moment the answer came).
+    /// forms; a date counts from the moment the response came).
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
@@ -341,30 +293,30 @@ impl Error {
         self.0.ids.map(|ids| ids.correlation_id)
     }
 
-    /// The `MS-RequestId` that the service answered with.
+    /// The `MS-RequestId` that the service responded with.
     pub fn service_request_id(&self) -> Option<&str> {
-        header_text(self.headers()?, &MS_REQUEST_ID)
+        self.0.received.as_ref()?.service_request_id()
     }
 
-    /// The `MS-CorrelationId` that the service answered with, or the correlation id of a refused
+    /// The `MS-CorrelationId` that the service responded with, or the correlation id of a refused
     /// sign-in.
     pub fn service_correlation_id(&self) -> Option<&str> {
-        self.0.fault.correlation_id.as_deref().or_else(|| header_text(self.headers()?, &MS_CORRELATION_ID))
+        self.0.fault.correlation_id.as_deref().or_else(|| self.0.received.as_ref()?.service_correlation_id())
     }
 
-    /// The correlation vector (`MS-CV`) of the answer.
+    /// The correlation vector (`MS-CV`) of the response.
     pub fn ms_cv(&self) -> Option<&str> {
-        header_text(self.headers()?, &MS_CV)
+        self.0.received.as_ref()?.ms_cv()
     }
 
-    /// The server that answered (`MS-ServerId`), as text: it has leading zeros.
+    /// The server that responded (`MS-ServerId`), as text: it has leading zeros.
     pub fn server_id(&self) -> Option<&str> {
-        header_text(self.headers()?, &MS_SERVER_ID)
+        self.0.received.as_ref()?.server_id()
     }
 
-    /// The last status that a wait for an upload got before it failed.
-    pub fn last_answer(&self) -> Option<&Response<BatchUploadDetails>> {
-        self.0.last_answer.as_ref()
+    /// The last response that a wait for an upload got before it failed.
+    pub fn last_response(&self) -> Option<&Response<BatchUploadDetails>> {
+        self.0.last_response.as_ref()
     }
 
     /// How many requests the call made before it failed; 0 if it failed before the first.
@@ -379,18 +331,21 @@ impl Error {
     ///
     /// The client asks this itself. If it says so of an error that you got, then the client's own
     /// retries, its time or its budget for retries were used up: try again much later.
+    #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.0.transient
     }
 
     /// 404: the service does not know the customer or the upload. Check both ids, and that the
     /// upload was made for this customer.
+    #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.is_of_service(StatusCode::NOT_FOUND)
     }
 
     /// 401: the service refused the token, and a fresh one if the credential had one. Look whether the
     /// application may call Partner Center, and whether its tokens are for this cloud.
+    #[must_use]
     pub fn is_unauthorized(&self) -> bool {
         self.is_of_service(StatusCode::UNAUTHORIZED)
     }
@@ -398,6 +353,7 @@ impl Error {
     /// 401 with [code](Self::code) `900421`: the user behind the token signed in without multi-factor
     /// authentication; or a sign-in that was refused for want of it (AADSTS 50072, 50074, 50076, 50078,
     /// 50079, 50158). No new token of the same sign-in helps: have the user sign in again, with it.
+    #[must_use]
     pub fn is_mfa_required(&self) -> bool {
         let of_sign_in = |code: &u64| matches!(code, 50_072 | 50_074 | 50_076 | 50_078 | 50_079 | 50_158);
         self.is_unauthorized() && self.code() == Some("900421")
@@ -406,11 +362,13 @@ impl Error {
 
     /// 429: too many calls. Wait [`retry_after`](Self::retry_after), then call less often and less
     /// in parallel: every further request counts against the limit too.
+    #[must_use]
     pub fn is_throttled(&self) -> bool {
         self.is_of_service(StatusCode::TOO_MANY_REQUESTS)
     }
 
     /// Time ran out. The service may be slow, or the connection is.
+    #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.0.timeout
     }
@@ -434,60 +392,20 @@ impl Error {
         self.is_unauthorized() && !self.is_mfa_required()
     }
 
+    /// Whether the service asks all calls of the client to wait.
+    pub(crate) fn holds_the_client(&self) -> bool {
+        let is_busy = self.is_throttled() || self.is_of_service(StatusCode::SERVICE_UNAVAILABLE);
+        is_busy && self.0.retry_after.is_some_and(|wait| !wait.is_zero())
+    }
+
     fn is_of_service(&self, status: StatusCode) -> bool {
         self.0.kind == ErrorKind::Service && self.status() == Some(status)
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
-        if !matches!(self.0.kind, ErrorKind::Service | ErrorKind::Credential) {
-            return Ok(());
-        }
-        if let Some(answer) = &self.0.answer {
-            write!(f, " {}", answer.status)?;
-        }
-        if let Some(code) = self.code() {
-            write!(f, ", code {}", on_one_line(code))?;
-        }
-        if let Some(suberror) = self.suberror() {
-            write!(f, ", suberror {}", on_one_line(suberror))?;
-        }
-        if let Some(description) = self.description() {
-            write!(f, ": {}", on_one_line(description).trim_end_matches('.'))?;
-        }
-        if let Some(location) = self.location() {
-            write!(f, ", redirecting to {}", on_one_line(location))?;
-        }
-        if let Some(wait) = self.0.retry_after.filter(|_| self.0.answer.is_some()) {
-            write!(f, ", retry after {} s", wait.as_secs())?;
-        }
-        let text = |id: Option<&str>, sent: Option<Uuid>| id.map(str::to_owned).or(sent.map(|id| id.to_string()));
-        let sent = self.0.ids.filter(|_| self.0.attempts > 0 && self.0.kind == ErrorKind::Service);
-        let (name, id) = match self.0.kind {
-            ErrorKind::Credential => ("trace id", self.trace_id()),
-            _ => ("request id", self.service_request_id()),
-        };
-        let id = text(id, sent.map(|ids| ids.request_id));
-        let correlation_id = text(self.service_correlation_id(), sent.map(|ids| ids.correlation_id));
-        if let (Some(id), Some(correlation_id)) = (id, correlation_id) {
-            write!(f, " ({name} {}, correlation id {})", on_one_line(&id), on_one_line(&correlation_id))?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error")
-            .field("kind", &self.0.kind)
-            .field("message", &format_args!("{self}"))
-            .field("answer", &self.0.answer)
-            .field("ids", &self.0.ids)
-            .field("attempts", &self.0.attempts)
-            .field("source", &self.0.source)
-            .finish()
+impl From<ReadError> for Error {
+    fn from(error: ReadError) -> Self {
+        Self::unreadable(&error.path, &error.source.to_string())
     }
 }
 

@@ -2,13 +2,15 @@
 //! authority that signs in.
 
 use std::fmt;
+use std::mem;
 
 use serde::Deserializer;
 use serde::de::{MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::redact::Secrets;
 #[cfg(feature = "azure_core")]
-use crate::foreign::on_one_line;
+use crate::redact::on_one_line;
 
 /// What an error body says, whichever of its shapes it has; nothing where it has none.
 #[derive(Clone, Default)]
@@ -39,7 +41,7 @@ impl Fault {
         let mut text = |name| member_text(members.remove(name));
         Self {
             code: text("code"),
-            // `message` is the gateway's word for it, in the answer to a throttled call; the last two
+            // `message` is the gateway's word for it, in the response to a throttled call; the last two
             // are those of RFC 9457.
             description: ["description", "message", "detail", "title"].into_iter().find_map(&mut text),
             source: text("source"),
@@ -67,6 +69,31 @@ impl Fault {
             error_codes,
             ..Self::default()
         }
+    }
+}
+
+impl Fault {
+    /// Hides echoes of the secrets in its texts.
+    pub(crate) fn redact(&mut self, secrets: &Secrets<'_>) {
+        let Self { code, description, source, suberror, trace_id, correlation_id, .. } = self;
+        let texts = [code, description, source, suberror, trace_id, correlation_id];
+        texts.into_iter().flatten().for_each(|text| secrets.hide_in(text));
+        self.data.iter_mut().for_each(|data| redact(data, secrets));
+    }
+}
+
+fn redact(value: &mut Value, secrets: &Secrets<'_>) {
+    match value {
+        Value::String(text) => secrets.hide_in(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, secrets)),
+        Value::Object(members) => {
+            for (mut name, mut member) in mem::take(members) {
+                secrets.hide_in(&mut name);
+                redact(&mut member, secrets);
+                members.insert(name, member);
+            }
+        }
+        _ => {}
     }
 }
 

@@ -4,7 +4,7 @@
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::foreign::on_one_line;
+use crate::redact::beginning;
 
 macro_rules! guid_id {
     ($(#[$meta:meta])* $name:ident, $what:literal) => {
@@ -70,6 +70,6 @@ pub(crate) use guid_id;
 
 /// White space around an ID is dropped: it comes from files and command lines.
 pub(crate) fn parse(what: &str, text: &str) -> Result<Uuid, Error> {
-    let wrong = |_| Error::config(format!("\"{}\" is not a {what}: expected a GUID", on_one_line(text)));
+    let wrong = |_| Error::config(format!("\"{}\" is not a {what}: expected a GUID", beginning(text)));
     Uuid::parse_str(text.trim()).map_err(wrong)
 }

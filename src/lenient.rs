@@ -22,10 +22,10 @@ use std::fmt;
 use serde::de::{self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Error;
 
-use crate::foreign::on_one_line;
 use crate::generated::SCHEMAS;
 use crate::lenient::compound::{ListOf, ObjectOf, Parts};
 use crate::lenient::scalar::{Offer, Refused, Scalar};
+use crate::redact::on_one_line;
 
 /// What the document says about one of its structs, as far as reading needs it. `build.rs` writes them.
 pub(crate) struct Schema {

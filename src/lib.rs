@@ -6,9 +6,11 @@
 #![cfg_attr(any(not(doctest), feature = "azure_core"), doc = include_str!("../README.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod attempt;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod builder;
+mod call;
 mod client;
 mod cloud;
 mod context;
@@ -19,20 +21,25 @@ mod device_error;
 pub mod emulator;
 mod error;
 mod fault;
-mod fleet;
-mod foreign;
 mod generated;
+mod headers;
 mod ids;
 mod lenient;
+mod limits;
+mod links;
 pub mod models;
 mod open_enum;
+mod outcome;
 mod reading;
+mod received;
+mod redact;
 mod response;
 mod retry;
+mod runtime;
 mod time;
-mod uri;
+mod trace;
+mod upload;
 mod wait;
-mod wire;
 
 pub use builder::Builder;
 pub use client::PartnerCenter;
@@ -43,14 +50,15 @@ pub use credential::AzureCredential;
 pub use credential::{
     AccessToken, AppOnlyCredential, AppUserCredential, Credential, RefreshToken, TokenFuture, TokenRequest,
 };
-pub use customers::{BatchUploadStatus, BatchUploads, Customer, Customers, DeviceBatches};
-pub use device_error::{DeviceError, FailedDevice, UploadSummary};
+pub use customers::{BatchUploadStatus, BatchUploadStatusCollection, Customer, Customers, DeviceBatches};
+pub use device_error::DeviceError;
 pub use error::{Error, ErrorKind};
 pub use lenient::UnreadableMember;
+pub use links::UploadLocation;
 pub use models::{BatchTrackingId, CustomerId};
 pub use response::Response;
 pub use retry::RetryPolicy;
-pub use uri::BatchUpload;
+pub use upload::{FailedDevice, UploadSummary};
 pub use wait::Wait;
 
 /// The specification that the client is generated from: an OpenAPI 3.0 document in YAML, for clients in

@@ -4,8 +4,8 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 use crate::lenient;
-use crate::models::UploadStatus;
-use crate::wire::BYTE_ORDER_MARK;
+use crate::generated::types::UploadStatus;
+use crate::received::BYTE_ORDER_MARK;
 
 /// Reads a body that the service sent, in the way the client does: numbers for texts, any letter case,
 /// times in any form, a byte-order mark. Members that cannot be read and decide nothing are absent.
@@ -26,7 +26,7 @@ use crate::wire::BYTE_ORDER_MARK;
 /// [`Decode`](crate::ErrorKind::Decode) with the path of the member at fault.
 pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    lenient::from_slice(body).map(|(value, _)| value).map_err(Error::unreadable)
+    lenient::from_slice(body).map(|(value, _)| value).map_err(Error::from)
 }
 
 /// The text of a member, whatever type the specification gives it; empty if it is absent.
@@ -45,6 +45,7 @@ impl UploadStatus {
     /// assert!(UploadStatus::FinishedWithErrors.is_terminal());
     /// assert!(!UploadStatus::from("paused_by_operator").is_terminal());
     /// ```
+    #[must_use]
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Finished | Self::FinishedWithErrors)
     }

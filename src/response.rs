@@ -6,13 +6,13 @@ use http::{HeaderMap, StatusCode};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::context::{CallIds, MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID, header_text};
+use crate::headers::CallIds;
 use crate::lenient::UnreadableMember;
-use crate::wire::Answer;
+use crate::received::Received;
 
-/// The answer to a call: dereferences to the typed body, and keeps what identifies the exchange.
+/// The response to a call: dereferences to the typed body, and keeps what identifies the exchange.
 ///
-/// The service answers with ids of its own, not with those it was sent, so both are here.
+/// The service responds with ids of its own, not with those it was sent, so both are here.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -31,7 +31,7 @@ use crate::wire::Answer;
 pub struct Response<T> {
     pub(crate) body: T,
     pub(crate) unreadable: Vec<UnreadableMember>,
-    pub(crate) answer: Answer,
+    pub(crate) received: Received,
     pub(crate) ids: CallIds,
     pub(crate) attempts: u32,
 }
@@ -57,24 +57,28 @@ impl<T> Response<T> {
     /// # }
     /// ```
     pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Response<U> {
-        let Self { body, unreadable, answer, ids, attempts } = self;
-        Response { body: make(body), unreadable, answer, ids, attempts }
+        let Self { body, unreadable, received, ids, attempts } = self;
+        Response { body: make(body), unreadable, received, ids, attempts }
     }
 
     /// The same response with a reference to its body.
     pub fn as_ref(&self) -> Response<&T> {
-        let Self { body, unreadable, answer, ids, attempts } = self;
-        Response { body, unreadable: unreadable.clone(), answer: answer.clone(), ids: *ids, attempts: *attempts }
+        let Self { body, unreadable, received, ids, attempts } = self;
+        Response { body, unreadable: unreadable.clone(), received: received.clone(), ids: *ids, attempts: *attempts }
     }
 
     /// The status of HTTP, such as 200. That of an upload is the member `status` of the typed body.
     pub fn http_status(&self) -> StatusCode {
-        self.answer.status
+        self.received.status
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<std::time::Duration> {
+        self.received.retry_after()
     }
 
     /// The headers of the response.
     pub fn headers(&self) -> &HeaderMap {
-        &self.answer.headers
+        &self.received.headers
     }
 
     /// The body as it came, without byte-order mark. It has the members that the specification does not
@@ -92,7 +96,7 @@ impl<T> Response<T> {
     /// # }
     /// ```
     pub fn body(&self) -> &[u8] {
-        &self.answer.body
+        &self.received.body
     }
 
     /// The members that could not be read and are therefore absent from the typed body: at most 100.
@@ -127,24 +131,24 @@ impl<T> Response<T> {
         self.ids.correlation_id
     }
 
-    /// The `MS-RequestId` that the service answered with.
+    /// The `MS-RequestId` that the service responded with.
     pub fn service_request_id(&self) -> Option<&str> {
-        header_text(&self.answer.headers, &MS_REQUEST_ID)
+        self.received.service_request_id()
     }
 
-    /// The `MS-CorrelationId` that the service answered with: for Microsoft's support.
+    /// The `MS-CorrelationId` that the service responded with: for Microsoft's support.
     pub fn service_correlation_id(&self) -> Option<&str> {
-        header_text(&self.answer.headers, &MS_CORRELATION_ID)
+        self.received.service_correlation_id()
     }
 
     /// The correlation vector (`MS-CV`).
     pub fn ms_cv(&self) -> Option<&str> {
-        header_text(&self.answer.headers, &MS_CV)
+        self.received.ms_cv()
     }
 
-    /// The server that answered (`MS-ServerId`), as text: it has leading zeros.
+    /// The server that responded (`MS-ServerId`), as text: it has leading zeros.
     pub fn server_id(&self) -> Option<&str> {
-        header_text(&self.answer.headers, &MS_SERVER_ID)
+        self.received.server_id()
     }
 
     /// How many requests the call took, from 1.

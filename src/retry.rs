@@ -1,16 +1,11 @@
 //! When to send again: the policy, the wait that a server asks for, and one pure function that makes
-//! the next delay of both. The loop in `client.rs` only sleeps it.
+//! the next delay of both. The loop in `call.rs` only sleeps it.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use http::HeaderMap;
-use http::header::RETRY_AFTER;
+use serde::de::{Deserialize, Deserializer, Error};
 use tokio::time::Instant;
-
-use crate::context::header_text;
-use crate::error::Error;
 
 /// Nobody waits longer, and no token lives longer; and far beyond, the arithmetic of time overflows.
 pub(crate) const A_DAY: Duration = Duration::from_secs(86_400);
@@ -18,32 +13,49 @@ pub(crate) const A_DAY: Duration = Duration::from_secs(86_400);
 /// How often and how patiently a call is sent again.
 ///
 /// What is sent again is what [`Error::is_retryable`](crate::Error::is_retryable) says. Delays
-/// double from the base to the cap; `Retry-After` makes them longer, never shorter.
+/// double from the first to the cap; `Retry-After` makes them longer, never shorter.
 ///
 /// ```
 /// use std::time::Duration;
 ///
 /// use partner_center_devices::RetryPolicy;
 ///
-/// let patient = RetryPolicy::default().retries(5).longest_retry_after(Duration::from_secs(600));
+/// let patient = RetryPolicy::default().max_retries(5).max_retry_after(Duration::from_secs(600));
 /// let never = RetryPolicy::none();
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// It can be read from a configuration file; what is missing there has its default. Times are in seconds,
+/// as a number that may have a fraction.
+///
+/// ```
+/// # use partner_center_devices::RetryPolicy;
+/// # use std::time::Duration;
+/// # fn main() -> Result<(), serde_json::Error> {
+/// let policy: RetryPolicy = serde_json::from_str(r#"{ "max_retries": 5, "max_retry_after": 600 }"#)?;
+/// assert_eq!(policy, RetryPolicy::default().max_retries(5).max_retry_after(Duration::from_secs(600)));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct RetryPolicy {
-    retries: usize,
-    base_delay: Duration,
+    max_retries: u32,
+    #[serde(deserialize_with = "seconds")]
+    initial_delay: Duration,
+    #[serde(deserialize_with = "seconds")]
     max_delay: Duration,
-    longest_retry_after: Duration,
+    #[serde(deserialize_with = "seconds")]
+    max_retry_after: Duration,
     jitter: bool,
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            retries: 3,
-            base_delay: Duration::from_millis(500),
+            max_retries: 3,
+            initial_delay: Duration::from_millis(500),
             max_delay: Duration::from_secs(30),
-            longest_retry_after: Duration::from_secs(120),
+            max_retry_after: Duration::from_secs(120),
             jitter: true,
         }
     }
@@ -54,20 +66,20 @@ impl RetryPolicy {
     /// has another for.
     #[must_use]
     pub fn none() -> Self {
-        Self::default().retries(0)
+        Self::default().max_retries(0)
     }
 
     /// How often a call is sent again at most: default 3, which makes four requests.
     #[must_use]
-    pub fn retries(mut self, retries: usize) -> Self {
-        self.retries = retries;
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = retries;
         self
     }
 
     /// The delay before the first retry: default 500 ms. It doubles with each further one.
     #[must_use]
-    pub fn base_delay(mut self, delay: Duration) -> Self {
-        self.base_delay = delay;
+    pub fn initial_delay(mut self, delay: Duration) -> Self {
+        self.initial_delay = delay;
         self
     }
 
@@ -81,8 +93,8 @@ impl RetryPolicy {
     /// The longest `Retry-After` that is waited for: default 120 s. A call that is asked to wait
     /// longer fails at once, with the value in the error.
     #[must_use]
-    pub fn longest_retry_after(mut self, wait: Duration) -> Self {
-        self.longest_retry_after = wait;
+    pub fn max_retry_after(mut self, wait: Duration) -> Self {
+        self.max_retry_after = wait;
         self
     }
 
@@ -97,9 +109,9 @@ impl RetryPolicy {
     /// The delays of one call, as many as it has retries.
     pub(crate) fn backoffs(&self) -> ExponentialBackoff {
         ExponentialBuilder::new()
-            .with_min_delay(self.base_delay.min(A_DAY))
+            .with_min_delay(self.initial_delay.min(A_DAY))
             .with_max_delay(self.max_delay.min(A_DAY))
-            .with_max_times(self.retries)
+            .with_max_times(usize::try_from(self.max_retries).unwrap_or(usize::MAX))
             .build()
     }
 
@@ -120,7 +132,7 @@ impl RetryPolicy {
         let backoff = backoff?;
         let backoff = lengthened(backoff, backoff.mul_f64(jitter), time_left).min(self.max_delay);
         let delay = match retry_after {
-            Some(wait) if wait > self.longest_retry_after => return None,
+            Some(wait) if wait > self.max_retry_after => return None,
             Some(wait) => backoff.max(spread(wait, jitter, time_left)),
             None => backoff,
         };
@@ -144,29 +156,9 @@ fn lengthened(delay: Duration, by: Duration, time_left: Duration) -> Duration {
     delay.saturating_add(by.min(time_left.saturating_sub(delay) / 2))
 }
 
-/// A single answer with a wrong date must not silence a client for good.
-const LONGEST_THROTTLE: Duration = Duration::from_secs(3600);
-
-/// An answer that asked to be left alone, until its wait is over.
-#[derive(Default)]
-pub(crate) struct Throttle(Option<(Instant, Arc<Error>)>);
-
-impl Throttle {
-    /// Remembers this error for as long as it asks to wait, unless a longer wait is known.
-    pub(crate) fn note(&mut self, error: &Error) {
-        let Some(wait) = error.retry_after().filter(|wait| !wait.is_zero()) else { return };
-        let until = Instant::now() + wait.min(LONGEST_THROTTLE);
-        if self.0.as_ref().is_none_or(|(known, _)| *known < until) {
-            self.0 = Some((until, Arc::new(error.clone())));
-        }
-    }
-
-    /// The error, and what is left of its wait.
-    pub(crate) fn holds(&mut self) -> Option<(Duration, Arc<Error>)> {
-        let now = Instant::now();
-        self.0.take_if(|(until, _)| *until <= now);
-        self.0.as_ref().map(|(until, error)| (*until - now, Arc::clone(error)))
-    }
+/// Reads a time in a configuration: seconds, as a number.
+pub(crate) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
 /// When a call has to have ended.
@@ -191,20 +183,6 @@ impl Deadline {
     }
 }
 
-/// The wait that an answer asks for: seconds, or a date from which the wait counts. What is in the
-/// past, negative or neither is ignored.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    wait_of(header_text(headers, &RETRY_AFTER)?)
-}
-
-pub(crate) fn wait_of(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,7 +191,7 @@ mod tests {
 
     #[test]
     fn delays_double_from_the_base_to_the_cap() {
-        let policy = RetryPolicy::default().retries(5).max_delay(3 * SECOND).without_jitter();
+        let policy = RetryPolicy::default().max_retries(5).max_delay(3 * SECOND).without_jitter();
         let delays: Vec<_> = policy.backoffs().map(|delay| delay.as_millis()).collect();
         assert_eq!(delays, [500, 1000, 2000, 3000, 3000]);
     }

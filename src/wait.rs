@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
+use serde::{Deserialize, Deserializer};
 
-use crate::client::in_runtime;
+use crate::call::in_runtime;
 use crate::customers::BatchUploadStatus;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::models::BatchUploadDetails;
 use crate::response::Response;
-use crate::retry::{A_DAY, Deadline, retry_after};
+use crate::retry::{A_DAY, Deadline, seconds};
 
 /// How often to ask for an upload that has not ended, and for how long.
 ///
@@ -26,11 +27,34 @@ use crate::retry::{A_DAY, Deadline, retry_after};
 /// let seconds = Duration::from_secs;
 /// let patient = Wait::default().intervals(seconds(30)..=seconds(120)).at_most(seconds(6 * 3600));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// It can be read from a configuration file; what is missing there has its default. Times are in seconds,
+/// as a number that may have a fraction; `intervals` has the shortest and the longest.
+///
+/// ```
+/// # use partner_center_devices::Wait;
+/// # fn main() -> Result<(), serde_json::Error> {
+/// let wait: Wait = serde_json::from_str(r#"{ "intervals": [30, 120], "at_most": 21600 }"#)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Wait {
+    #[serde(deserialize_with = "seconds")]
     first_after: Duration,
+    #[serde(deserialize_with = "range")]
     intervals: RangeInclusive<Duration>,
+    #[serde(deserialize_with = "seconds")]
     at_most: Duration,
+}
+
+fn range<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RangeInclusive<Duration>, D::Error> {
+    #[derive(Deserialize)]
+    struct Seconds(#[serde(deserialize_with = "seconds")] Duration);
+
+    let [Seconds(shortest), Seconds(longest)] = <[Seconds; 2]>::deserialize(deserializer)?;
+    Ok(shortest..=longest)
 }
 
 impl Default for Wait {
@@ -71,7 +95,7 @@ impl Wait {
 
     /// How long to wait in all: default one hour. The upload is asked for a last time shortly before that
     /// is over, to leave the request its time: 10 seconds, or a tenth if that is less. The wait ends with
-    /// the answer. With `Duration::ZERO` the upload is asked for once, at once.
+    /// the response. With `Duration::ZERO` the upload is asked for once, at once.
     ///
     /// ```
     /// let a_day = partner_center_devices::Wait::default().at_most(std::time::Duration::from_secs(86_400));
@@ -123,15 +147,15 @@ impl BatchUploadStatus {
     ///
     /// [`NotFinished`](crate::ErrorKind::NotFinished) at the [limit](Wait::at_most), or at once if the
     /// service asks to wait for longer than is left of it; and those of [`get`](Self::get).
-    /// Transient errors do not end the wait before its limit, once the service has answered. The error
-    /// has the [last answer](Error::last_answer), if there was one.
+    /// Transient errors do not end the wait before its limit, once the service has responded. The error
+    /// has the [last response](Error::last_response), if there was one.
     pub async fn wait(&self, wait: Wait) -> Result<Response<BatchUploadDetails>, Error> {
-        let last = self.watch(wait).try_fold(None, async |_, answer| Ok(Some(answer))).await?;
-        // The stream ends with an answer or an error.
-        last.ok_or_else(|| Error::not_finished(None, None))
+        let last = self.watch(wait).try_fold(None, async |_, response| Ok(Some(response))).await?;
+        // The stream ends with a response or an error.
+        last.ok_or_else(|| not_finished(None, None))
     }
 
-    /// The same as a stream of the answers that differ from the one before. It ends with the answer
+    /// The same as a stream of the responses that differ from the one before. It ends with the response
     /// that ends the upload, or with an error.
     ///
     /// ```
@@ -144,9 +168,9 @@ impl BatchUploadStatus {
     /// use partner_center_devices::Wait;
     ///
     /// let upload = customer.batch_upload_status().by_id(tracking_id);
-    /// let mut answers = upload.watch(Wait::default().first_after(std::time::Duration::ZERO));
-    /// while let Some(answer) = answers.next().await {
-    ///     println!("{}", answer?.summary());
+    /// let mut responses = upload.watch(Wait::default().first_after(std::time::Duration::ZERO));
+    /// while let Some(response) = responses.next().await {
+    ///     println!("{}", response?.summary());
     /// }
     /// # Ok(())
     /// # }
@@ -162,8 +186,8 @@ impl BatchUploadStatus {
         stream::unfold(Some(Watch::new(self, wait)), async |watch| {
             let mut watch = watch?;
             match watch.next_change().await {
-                Ok(answer) if answer.is_complete() => Some((Ok(answer), None)),
-                Ok(answer) => Some((Ok(answer), Some(watch))),
+                Ok(response) if response.is_complete() => Some((Ok(response), None)),
+                Ok(response) => Some((Ok(response), Some(watch))),
                 Err(error) => Some((Err(error), None)),
             }
         })
@@ -175,7 +199,7 @@ impl BatchUploadStatus {
 /// How much of its time a wait leaves for its last request at most.
 const LAST_REQUEST: Duration = Duration::from_secs(10);
 
-/// One wait, from answer to answer.
+/// One wait, from response to response.
 struct Watch {
     upload: BatchUploadStatus,
     wait: Wait,
@@ -200,24 +224,24 @@ impl Watch {
         loop {
             self.pause().await?;
             match self.upload.get().await {
-                Ok(answer) => {
+                Ok(response) => {
                     self.failed = None;
-                    let is_new = self.last.as_deref().is_none_or(|last| *last != *answer);
-                    self.last = Some(answer.clone());
+                    let is_new = self.last.as_deref().is_none_or(|last| *last != *response);
+                    self.last = Some(response.clone());
                     if is_new {
-                        return Ok(answer);
+                        return Ok(response);
                     }
                 }
                 Err(error) if error.is_retryable() && self.goes_on_after(&error) => {
                     tracing::warn!(%error, "cannot ask for the upload");
                     self.failed = Some(error);
                 }
-                Err(error) => return Err(error.with_last_answer(self.last.take())),
+                Err(error) => return Err(error.with_last_response(self.last.take())),
             }
         }
     }
 
-    /// Before anybody has answered, the address may be wrong, and waiting in vain; unless it was only
+    /// Before there was a response, the address may be wrong, and waiting in vain; unless it was only
     /// the time of the wait that ran out.
     fn goes_on_after(&self, error: &Error) -> bool {
         self.last.is_some() || error.status().is_some() || error.is_timeout() && self.is_over()
@@ -228,7 +252,7 @@ impl Watch {
     }
 
     fn not_finished(&mut self) -> Error {
-        Error::not_finished(self.last.take(), self.failed.take())
+        not_finished(self.last.take(), self.failed.take())
     }
 
     /// Sleeps until it is time to ask, and gives the request the time that is left then. Fails after the
@@ -249,11 +273,13 @@ impl Watch {
             };
             let asked_for = match &self.failed {
                 Some(failed) => failed.retry_after(),
-                None => self.last.as_ref().and_then(|answer| retry_after(answer.headers())),
+                None => self.last.as_ref().and_then(Response::retry_after),
             };
             at_least = asked_for.unwrap_or_default();
             if !at_least.is_zero() && at_least >= left {
-                return Err(self.not_finished().asked_to_wait(at_least));
+                return Err(self.not_finished().retrying_after(at_least).with_message(
+                    "the upload has not ended, and the service asks to wait for longer than there is time",
+                ));
             }
             pause = interval.max(at_least);
         }
@@ -267,6 +293,18 @@ impl Watch {
         partner.context = partner.context.clone().call_timeout(time);
         Ok(())
     }
+}
+
+/// The upload has not ended within the limit of a wait.
+fn not_finished(last: Option<Response<BatchUploadDetails>>, failed: Option<Error>) -> Error {
+    let error = Error::new(ErrorKind::NotFinished, "the upload has not ended within the time to wait for it");
+    let error = match (&failed, &last) {
+        (Some(failed), _) => error.of_same_call(failed),
+        (None, Some(last)) => error.of_call(last.ids, last.attempts),
+        (None, None) => error,
+    };
+    let asked_for = failed.as_ref().and_then(Error::retry_after);
+    error.timed_out().retrying_after(asked_for).with_last_response(last).after(failed)
 }
 
 #[cfg(test)]

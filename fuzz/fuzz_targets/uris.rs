@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use partner_center_devices::models::Link;
-use partner_center_devices::{AccessToken, BatchUpload, ErrorKind, PartnerCenter, RetryPolicy};
+use partner_center_devices::{AccessToken, UploadLocation, ErrorKind, PartnerCenter, RetryPolicy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -13,9 +13,9 @@ static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
 
 fuzz_target!(|text: &str| {
-    if let Ok(upload) = BatchUpload::from_location(text) {
+    if let Ok(upload) = UploadLocation::from_location(text) {
         let written = format!("/customers/{}/batchJobStatus/{}", upload.customer_id(), upload.tracking_id());
-        assert_eq!(BatchUpload::from_location(written).unwrap(), upload);
+        assert_eq!(UploadLocation::from_location(written).unwrap(), upload);
     }
     RUNTIME.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::credential::TokenRequest;
-use crate::credential::cache::{Outcome, TokenCache};
+use crate::credential::cache::TokenCache;
 use crate::credential::sign_in::Application;
+use crate::credential::{Outcome, TokenRequest};
 use crate::error::Error;
 
 /// Signs in as the application itself: OAuth 2.0 client credentials, for jobs without a user.

@@ -3,20 +3,16 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::credential::TokenRequest;
-use crate::credential::cache::{Outcome, TokenCache};
+use crate::credential::cache::TokenCache;
 use crate::credential::pasted::{check_secret, pasted};
 use crate::credential::sign_in::{Application, SignedIn, no_token};
+use crate::credential::{KEEP_TIMEOUT, Outcome, TokenRequest};
 use crate::error::Error;
-
-/// How long the caller's function may take to keep a new refresh token.
-pub(crate) const KEEP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A refresh token, to be kept where secrets are kept: with it, one can sign in as the user.
 ///

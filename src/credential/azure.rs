@@ -10,13 +10,13 @@ use azure_core::error::ErrorKind;
 use azure_core::http::headers::RETRY_AFTER;
 use azure_core::time::OffsetDateTime;
 
-use crate::credential::cache::{Issued, Outcome, TokenCache};
+use crate::credential::cache::TokenCache;
 use crate::credential::sign_in::{may_pass, within};
-use crate::credential::{AccessToken, TokenRequest};
+use crate::credential::{AccessToken, Issued, Outcome, TokenRequest};
 use crate::error::Error;
 use crate::fault::{Fault, is_echo};
-use crate::foreign::on_one_line;
-use crate::retry::wait_of;
+use crate::received::wait_of;
+use crate::redact::on_one_line;
 
 /// Of a chain of credentials, this many say why they gave no token.
 const MOST_REASONS: usize = 10;
@@ -87,7 +87,7 @@ fn no_token(error: azure_core::Error) -> Error {
         Some(ErrorKind::HttpResponse { status, raw_response, .. }) if may_pass(u16::from(*status)) => {
             let headers = raw_response.as_ref().map(|response| response.headers());
             let wait = headers.and_then(|headers| wait_of(headers.get_optional_str(&RETRY_AFTER)?));
-            wait.map_or(reason.clone(), |wait| reason.retrying_after(wait)).retryable()
+            reason.retrying_after(wait).retryable()
         }
         _ => reason,
     }

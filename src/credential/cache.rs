@@ -15,11 +15,11 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::cloud::Cloud;
-use crate::credential::app_user::KEEP_TIMEOUT;
 use crate::credential::sign_in::{TURNS, is_refusal, no_token, out_of_time};
-use crate::credential::{AccessToken, TokenRequest};
+use crate::credential::{AccessToken, Issued, KEEP_TIMEOUT, Outcome, TokenRequest};
 use crate::error::Error;
-use crate::retry::{A_DAY, Throttle};
+use crate::limits::Throttle;
+use crate::retry::A_DAY;
 
 /// How early a token is replaced, unless the caller says otherwise.
 const REFRESH_BEFORE: Duration = Duration::from_secs(300);
@@ -31,15 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const HOLD_OFF: Duration = Duration::from_secs(20);
 /// How long a refusal is returned without asking again: repeated failures lock accounts.
 const REFUSAL_KEPT: Duration = Duration::from_secs(10);
-
-/// A token as it was issued.
-#[derive(Clone)]
-pub(crate) struct Issued {
-    pub(crate) token: AccessToken,
-    pub(crate) lifetime: Option<Duration>,
-}
-
-pub(crate) type Outcome = Result<Issued, Error>;
 
 tokio::task_local! {
     /// The caches, by address, that wait for this task: it must not wait for one of them.

@@ -11,13 +11,13 @@ use http::header::{ACCEPT, LOCATION, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use crate::credential::cache::Issued;
 use crate::credential::pasted::{check_secret, pasted};
-use crate::credential::{AccessToken, TokenRequest};
+use crate::credential::{AccessToken, Issued, TokenRequest};
 use crate::error::{Error, ErrorKind};
 use crate::fault::{self, Fault, is_echo};
-use crate::retry::{A_DAY, retry_after};
-use crate::wire::{self, Answer};
+use crate::received::{self, Received};
+use crate::redact::Secrets;
+use crate::retry::A_DAY;
 
 /// Tokens have a few kilobytes.
 const BODY_LIMIT: usize = 1 << 20;
@@ -75,19 +75,19 @@ impl Application {
         });
         let exchange = async {
             let response = request.http.post(url).header(ACCEPT, "application/json").form(&form).send().await?;
-            Ok(wire::read(response, BODY_LIMIT).await)
+            Ok(received::read(response, BODY_LIMIT).await)
         };
-        let (answer, end) = within(request.timeout(), exchange).await?.map_err(not_reached)?;
+        let (received, end) = within(request.timeout(), exchange).await?.map_err(not_reached)?;
         let secrets = self.client_secret.iter().chain(refresh_token).map(ExposeSecret::expose_secret);
-        let refusal = refused(answer.clone(), &secrets.collect::<Vec<_>>());
-        if answer.status != http::StatusCode::OK || refusal.code().is_some() {
+        let refusal = refused(received.clone(), &Secrets::new(secrets));
+        if received.status != http::StatusCode::OK || refusal.code().is_some() {
             return Err(refusal);
         }
-        if answer.over_bounds {
+        if received.over_bounds {
             return Err(no_token("the response is larger than any token"));
         }
         end.map_err(not_reached)?;
-        read(&answer.body)
+        read(&received.body)
     }
 }
 
@@ -174,19 +174,16 @@ fn not_reached(source: reqwest::Error) -> Error {
 
 /// The sign-in service responded with an error. Of the response only what is known to hold no secret
 /// is kept.
-fn refused(mut answer: Answer, secrets: &[&str]) -> Error {
-    answer.redact(secrets);
-    let fault = Fault::read_sign_in(&answer.body);
-    let may_pass = fault.code.as_deref() == Some("temporarily_unavailable") || may_pass(answer.status.as_u16());
-    let wait = retry_after(&answer.headers);
-    let kept = [LOCATION, RETRY_AFTER].map(|name| Some((name.clone(), answer.headers.get(&name)?.clone())));
+fn refused(mut received: Received, secrets: &Secrets<'_>) -> Error {
+    let fault = Fault::read_sign_in(&received.body);
+    let may_pass = fault.code.as_deref() == Some("temporarily_unavailable") || may_pass(received.status.as_u16());
+    let wait = received.retry_after();
+    let kept = [LOCATION, RETRY_AFTER].map(|name| Some((name.clone(), received.headers.get(&name)?.clone())));
     let kept = kept.into_iter().flatten().filter(|(_, value)| !value.to_str().is_ok_and(is_echo));
-    answer.headers = kept.collect();
-    answer.body = Bytes::new();
-    let mut error = no_token("the sign-in service responded with").with_fault(fault).with_answer(answer);
-    if let Some(wait) = wait {
-        error = error.retrying_after(wait);
-    }
+    received.headers = kept.collect();
+    received.body = Bytes::new();
+    let error = no_token("the sign-in service responded with").with_fault(fault).with_received(received);
+    let error = error.retrying_after(wait).redacted(secrets);
     if may_pass { error.retryable() } else { error }
 }
 

@@ -15,7 +15,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::context::{MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID};
+use crate::headers::{MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID};
 
 /// A response of your own, for [`Emulator::respond_next`](super::Emulator::respond_next) and
 /// [`Emulator::add_response`](super::Emulator::add_response): status, headers and the bytes of the body,

@@ -271,7 +271,7 @@ async fn a_decode_error_has_no_more_than_a_line_of_the_body_in_its_source() {
         assert!(format!("{error:?}").len() < 2000, "{error}");
         assert!(std::error::Error::source(&error).is_some());
     }
-    assert_eq!(read_upload("{").await.unwrap_err().to_string(), "cannot read the answer");
+    assert_eq!(read_upload("{").await.unwrap_err().to_string(), "cannot read the response");
     let line =
         read_upload(format!("{{\"a\\u001b[31m\\nFAKE {}\":-}}", "k".repeat(100_000))).await.unwrap_err().to_string();
     assert!(line.len() < 500 && !line.chars().any(char::is_control), "{line:.999}");
@@ -293,7 +293,7 @@ async fn an_unreadable_200_names_the_field_at_fault_and_keeps_the_body() {
     for (body, path) in cases {
         let error = read_upload(body).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Decode, "{body}");
-        assert_eq!(error.to_string(), format!("cannot read the answer at `{path}`"));
+        assert_eq!(error.to_string(), format!("cannot read the response at `{path}`"));
         assert_eq!(error.body(), body.as_bytes());
         assert_eq!(error.status(), Some(StatusCode::OK));
         assert!(!error.is_retryable());
@@ -331,7 +331,7 @@ async fn a_body_over_the_bound_is_an_error() {
         let partner = server.builder().max_body_size(1024).build().unwrap();
         let error = crate::server::upload(&partner).get().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Decode);
-        assert_eq!(error.to_string(), "the answer is larger than the bound, or has too many objects");
+        assert_eq!(error.to_string(), "the response is larger than the bound, or has too many objects");
         assert!(error.body().is_empty());
     }
     let server = Server::with_body(format!("{{}}{}", " ".repeat(1022))).await;

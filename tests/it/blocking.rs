@@ -5,10 +5,10 @@ use std::net::{Shutdown, TcpListener};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use partner_center_devices::blocking::PartnerCenter;
+use partner_center_devices::blocking;
 use partner_center_devices::emulator::{Emulator, ScriptedUpload};
 use partner_center_devices::models::{BatchUploadDetails, UploadStatus};
-use partner_center_devices::{AccessToken, ErrorKind, RequestContext, RetryPolicy, Wait};
+use partner_center_devices::{AccessToken, ErrorKind, PartnerCenter, RequestContext, RetryPolicy, Wait};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -22,8 +22,8 @@ fn start() -> (Runtime, Emulator) {
     (runtime, emulator)
 }
 
-fn partner(emulator: &Emulator) -> PartnerCenter {
-    PartnerCenter::builder(AccessToken::new("any-token")).base_url(emulator.base_url()).build().unwrap()
+fn partner(emulator: &Emulator) -> blocking::PartnerCenter {
+    PartnerCenter::builder(AccessToken::new("any-token")).base_url(emulator.base_url()).build_blocking().unwrap()
 }
 
 fn at_once() -> Wait {
@@ -96,7 +96,7 @@ fn a_connection_that_is_closed_between_calls_is_noticed_between_calls() {
         }
     });
     let partner = PartnerCenter::builder(AccessToken::new("any-token")).base_url(base_url);
-    let partner = partner.retry_policy(RetryPolicy::none()).build().unwrap();
+    let partner = partner.retry_policy(RetryPolicy::none()).build_blocking().unwrap();
     let batches = partner.customers().by_id(Uuid::new_v4().into()).device_batches();
     for _ in 0..2 {
         batches.get().unwrap();

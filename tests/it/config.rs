@@ -1,13 +1,15 @@
 //! Mistakes of the caller: found when the client is built, before any I/O.
 
 use std::error::Error as _;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use partner_center_devices::{
-    AccessToken, BatchTrackingId, Builder, CustomerId, ErrorKind, PartnerCenter, RequestContext,
+    AccessToken, BatchTrackingId, Builder, Cloud, CustomerId, ErrorKind, PartnerCenter, RetryPolicy, UploadLocation,
+    Wait,
 };
 
-use crate::server::{CUSTOMER, Server};
+use crate::server::{CUSTOMER, Server, TRACKING};
 
 fn builder() -> Builder {
     PartnerCenter::builder(AccessToken::new("token"))
@@ -33,7 +35,7 @@ fn base_urls_other_than_https_are_refused_but_on_loopback() {
     for url in
         ["http://127.0.0.1:8080", "http://127.9.9.9", "http://[::1]:80", "http://localhost:1", "http://LOCALHOST"]
     {
-        builder().base_url(url).build().unwrap();
+        let _ = builder().base_url(url).build().unwrap();
     }
     for url in [
         "http://example.com",
@@ -74,13 +76,12 @@ fn values_that_no_header_may_carry_are_refused() {
         assert!(refusal(builder().locale(value)).contains("the locale"));
         assert!(refusal(builder().application_name(value)).contains("the application name"));
         assert!(refusal(builder().header("X-Extra", value)).contains("X-Extra"));
-        assert_eq!(RequestContext::new().locale(value).unwrap_err().kind(), ErrorKind::Config);
     }
     assert!(refusal(builder().header("X Extra", "a")).contains("not the name of a header"));
     let pasted = refusal(builder().header("Authorization: Bearer eyJ-nobody-may-see", ""));
     assert!(pasted.contains("\"Authorization\"") && !pasted.contains("nobody"), "{pasted}");
     let many = |headers| (0..headers).fold(builder(), |builder, n| builder.header(format!("x-{n}"), "a"));
-    many(100).build().unwrap();
+    let _ = many(100).build().unwrap();
     assert!(refusal(many(101)).contains("too many headers"));
     assert!(refusal(builder().locale("")).contains("the locale is empty"));
     assert!(refusal(builder().application_name(" ")).contains("the application name is empty"));
@@ -147,4 +148,42 @@ fn ids_are_guids_and_show_in_lower_case_with_hyphens() {
         let error = BatchTrackingId::try_from(text).unwrap_err();
         assert!(error.to_string().ends_with("is not a batch tracking ID: expected a GUID"), "{error}");
     }
+}
+
+#[test]
+fn policies_waits_and_clouds_are_read_from_a_configuration_file() {
+    let yaml = "max_retries: 5\ninitial_delay: 0.25\nmax_delay: 60\nmax_retry_after: 600\njitter: false";
+    let policy = RetryPolicy::default().max_retries(5).initial_delay(Duration::from_millis(250));
+    let policy = policy.max_delay(Duration::from_secs(60)).max_retry_after(Duration::from_secs(600)).without_jitter();
+    assert_eq!(serde_saphyr::from_str::<RetryPolicy>(yaml).unwrap(), policy);
+    assert_eq!(serde_saphyr::from_str::<RetryPolicy>("{}").unwrap(), RetryPolicy::default());
+
+    let seconds = Duration::from_secs;
+    let wait = Wait::default().first_after(seconds(1)).intervals(seconds(2)..=seconds(3)).at_most(seconds(4));
+    let yaml = "first_after: 1\nintervals: [2, 3.0]\nat_most: 4";
+    assert_eq!(serde_saphyr::from_str::<Wait>(yaml).unwrap(), wait);
+    assert_eq!(serde_saphyr::from_str::<Wait>("{}").unwrap(), Wait::default());
+
+    for wrong in ["max_delay: -1", "retries: 5", "initial_delay: 1e99", "max_retries: -1"] {
+        serde_saphyr::from_str::<RetryPolicy>(wrong).unwrap_err();
+    }
+    serde_saphyr::from_str::<Wait>("intervals: [1]").unwrap_err();
+}
+
+#[test]
+fn a_cloud_and_a_location_read_what_they_write() {
+    let own = Cloud::custom("https://partner.example.com/api", "https://login.example.com/adfs").unwrap();
+    for cloud in [Cloud::GLOBAL, Cloud::CHINA, Cloud::US_GOVERNMENT, own] {
+        assert_eq!(cloud.to_string().parse::<Cloud>().unwrap(), cloud);
+        let json = serde_json::to_string(&cloud).unwrap();
+        assert_eq!(serde_json::from_str::<Cloud>(&json).unwrap(), cloud);
+    }
+    assert_eq!(serde_json::to_value(Cloud::CHINA).unwrap(), "china");
+    let error = serde_json::from_str::<Cloud>(r#""mars""#).unwrap_err().to_string();
+    assert!(error.starts_with("unknown cloud \"mars\": expected one of global, china, us-government"), "{error}");
+
+    let location = format!("/customers/{CUSTOMER}/batchJobStatus/{TRACKING}");
+    let read: UploadLocation = serde_json::from_value(location.clone().into()).unwrap();
+    assert_eq!(serde_json::to_value(read).unwrap(), location);
+    serde_json::from_str::<UploadLocation>(r#""/customers""#).unwrap_err();
 }

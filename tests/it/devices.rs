@@ -1,7 +1,7 @@
 //! What went wrong with devices, from answers that were read over the wire.
 
-use partner_center_devices::DeviceError;
 use partner_center_devices::models::{BatchUploadDetails, UploadStatus};
+use partner_center_devices::{DeviceError, ErrorKind};
 use serde_json::{Value, json};
 
 use crate::server::{Server, documented};
@@ -20,8 +20,8 @@ async fn the_documented_upload_is_complete_and_did_not_succeed() {
     assert!(upload.is_complete() && !upload.succeeded());
     let failed: Vec<_> = upload.failed_devices().collect();
     let [failed] = &failed[..] else { panic!("{failed:?}") };
-    assert_eq!((failed.position(), failed.serial_number.as_deref()), (1, Some("1234567890")));
-    assert_eq!((failed.error().code(), failed.error().name()), ("808", "ZtdDeviceAssignedToOtherTenant"));
+    assert_eq!((failed.position(), failed.device().serial_number.as_deref()), (1, Some("1234567890")));
+    assert_eq!((failed.error().code(), failed.error().name()), (Some("808"), "ZtdDeviceAssignedToOtherTenant"));
     assert_eq!(
         failed.to_string(),
         "device with serial number 1234567890: 808 ZtdDeviceAssignedToOtherTenant: the device is registered to \
@@ -78,7 +78,7 @@ async fn a_summary_counts_each_status_and_each_error() {
     ];
     assert_eq!(summary.by_status, statuses);
     let errors: Vec<_> = summary.by_error.iter().map(|(error, count)| (error.code(), *count)).collect();
-    assert_eq!(errors, [("806", 1), ("808", 2)]);
+    assert_eq!(errors, [(Some("806"), 1), (Some("808"), 2)]);
     assert_eq!(
         summary.to_string(),
         "7 devices: 2 finished, 3 finished_with_errors, 1 paused, 1 unknown; \
@@ -99,7 +99,7 @@ async fn errors_of_one_kind_are_counted_together_however_they_are_written() {
     .await;
     let summary = upload.summary();
     let errors: Vec<_> = summary.by_error.iter().map(|(error, count)| (error.code(), *count)).collect();
-    assert_eq!(errors, [("808", 3), ("899", 2), ("", 1)]);
+    assert_eq!(errors, [(Some("808"), 3), (Some("899"), 2), (None, 1)]);
     assert_eq!(summary.failed, 6);
 }
 
@@ -140,7 +140,7 @@ fn every_documented_code_has_its_name_a_meaning_and_a_remedy() {
 fn a_code_is_matched_by_number_first_and_kept_as_it_came() {
     let error = DeviceError::new(" 808 ", "ZtdDeviceAlreadyAssigned");
     assert_eq!((error.name(), error.is_harmless()), ("ZtdDeviceAssignedToOtherTenant", false));
-    assert_eq!((error.code(), error.description()), (" 808 ", "ZtdDeviceAlreadyAssigned"));
+    assert_eq!((error.code(), error.description()), (Some(" 808 "), Some("ZtdDeviceAlreadyAssigned")));
     let other_page = DeviceError::new("", "ZtdDeviceAssignedToAnotherTenant");
     assert_eq!(other_page.name(), "ZtdDeviceAssignedToOtherTenant");
     assert_eq!(DeviceError::new("899", "ZtdDeviceNotFound").name(), "ZtdDeviceNotFound");
@@ -156,7 +156,8 @@ fn an_unknown_code_keeps_its_number_and_text() {
         ("0x80070005", "Access\r\n\u{1b}[31mdenied", "0x80070005 Access   [31mdenied"),
     ] {
         let error = DeviceError::new(code, description);
-        assert_eq!((error.code(), error.description(), error.meaning()), (code, description, None));
+        let filled = |text| Some(text).filter(|text: &&str| !text.is_empty());
+        assert_eq!((error.code(), error.description(), error.meaning()), (filled(code), filled(description), None));
         assert!(!error.is_retryable() && !error.is_harmless());
         assert_eq!(error.to_string(), shown);
     }
@@ -184,4 +185,21 @@ async fn a_device_is_named_by_what_it_has() {
     let empty = of_devices(json!([{ "status": "" }, { "status": "finished_with_errors" }])).await;
     let words = "2 devices: 1 unknown, 1 finished_with_errors; errors: 1 × without a reason";
     assert_eq!(empty.summary().to_string(), words);
+}
+
+#[tokio::test]
+async fn a_summary_and_its_failed_devices_are_written_as_json() {
+    let upload = Server::answering(documented("batch_upload_status.http")).await.upload().get().await.unwrap();
+    let summary = serde_json::to_value(upload.summary()).unwrap();
+    assert_eq!((&summary["devices"], &summary["failed"]), (&json!(1), &json!(1)));
+    assert_eq!(summary["by_status"], json!([["finished_with_errors", 1]]));
+    let failed = serde_json::to_value(upload.failed_devices().next().unwrap()).unwrap();
+    assert_eq!((&failed["position"], &failed["device"]["serialNumber"]), (&json!(1), &json!("1234567890")));
+    assert_eq!(failed["error"]["code"], "808");
+    assert_eq!(failed["error"]["name"], "ZtdDeviceAssignedToOtherTenant");
+    assert_eq!(failed["error"]["meaning"], "the device is registered to another tenant");
+
+    let unknown = serde_json::to_value(DeviceError::new("899", "")).unwrap();
+    assert_eq!(unknown, json!({ "code": "899" }), "what is absent is left out");
+    assert_eq!(serde_json::to_value(ErrorKind::NotFinished).unwrap(), "not_finished");
 }

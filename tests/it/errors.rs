@@ -40,7 +40,7 @@ async fn the_documented_fault_is_read_whole() {
     assert_eq!(error.attempts(), 1);
     assert_eq!(
         error.to_string(),
-        "the service answered 404 Not Found, code 60003: Tenant not found \
+        "the service responded with 404 Not Found, code 60003: Tenant not found \
          (request id 7b3e2e00-b330-4480-9d84-59ace713427f, correlation id 4a5002a2-0c1b-4e57-b491-dbcf19c0e7b8)"
     );
 }
@@ -219,8 +219,8 @@ async fn no_answer_is_a_transport_error_with_its_cause() {
         .unwrap();
     let refused = crate::server::upload(&nobody).get().await.unwrap_err();
     for (error, message) in [
-        (silent, "no answer from the service"),
-        (cut, "the answer broke off"),
+        (silent, "no response from the service"),
+        (cut, "the response broke off"),
         (refused, "cannot connect to the service"),
     ] {
         assert_eq!(error.kind(), ErrorKind::Transport);

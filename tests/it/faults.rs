@@ -314,7 +314,7 @@ async fn serve(acts: Vec<Act>, written_endless: Arc<AtomicUsize>) -> SocketAddr 
 }
 
 fn builder() -> Builder {
-    let policy = RetryPolicy::default().retries(1).base_delay(Duration::ZERO);
+    let policy = RetryPolicy::default().max_retries(1).initial_delay(Duration::ZERO);
     PartnerCenter::builder(AccessToken::new(TOKEN)).retry_policy(policy).attempt_timeout(ATTEMPT).max_body_size(LIMIT)
 }
 

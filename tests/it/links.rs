@@ -3,7 +3,7 @@
 use http::StatusCode;
 use partner_center_devices::emulator::Emulator;
 use partner_center_devices::models::Link;
-use partner_center_devices::{AccessToken, BatchUpload, ErrorKind, PartnerCenter};
+use partner_center_devices::{AccessToken, ErrorKind, PartnerCenter, UploadLocation};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -32,10 +32,10 @@ fn every_form_of_a_location_is_read() {
         format!("{relative}/?a=b#c"),
         format!("  {relative}\r\n"),
     ] {
-        let upload = BatchUpload::from_location(&location).unwrap();
+        let upload = UploadLocation::from_location(&location).unwrap();
         assert_eq!(upload.customer_id().to_string(), CUSTOMER, "{location}");
         assert_eq!(upload.tracking_id().to_string(), TRACKING, "{location}");
-        assert_eq!(location.parse::<BatchUpload>().unwrap(), upload);
+        assert_eq!(location.parse::<UploadLocation>().unwrap(), upload);
     }
 }
 
@@ -60,7 +60,7 @@ fn anything_else_is_refused_with_a_clear_error() {
         format!("/customers//{CUSTOMER}/batchJobStatus/{TRACKING}"),
         "\u{1b}[31m/customers".repeat(1000),
     ] {
-        let error = BatchUpload::from_location(&location).unwrap_err();
+        let error = UploadLocation::from_location(&location).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{location}");
         let line = error.to_string();
         assert!(line.contains("is not the location of an upload"), "{line}");
@@ -85,7 +85,7 @@ async fn a_location_may_have_the_path_of_a_gateway_in_any_letter_case() {
     for prefix in ["/gate/way", "/gate/way/v1", "/Gate/WAY/V1", "https://elsewhere.example.com/gate/way/v1", "/v1", ""]
     {
         let location = format!("{prefix}/customers/{CUSTOMER}/batchJobStatus/{TRACKING}");
-        partner.batch_upload(&location).unwrap();
+        let _ = partner.batch_upload(&location).unwrap();
     }
     let location = format!("/another/way/customers/{CUSTOMER}/batchJobStatus/{TRACKING}");
     assert_eq!(partner.batch_upload(&location).unwrap_err().kind(), ErrorKind::Config);
@@ -282,10 +282,10 @@ proptest! {
         prefix in "(https?://[a-z.:0-9]{1,9})?/?(v1/)?",
         suffix in "/?([?#].{0,9})?",
     ) {
-        let _ = BatchUpload::from_location(&any);
+        let _ = UploadLocation::from_location(&any);
         let (customer, tracking) = (uuid::Uuid::from_u128(customer), uuid::Uuid::from_u128(tracking));
         let location = format!("{prefix}customers/{customer}/batchJobStatus/{tracking}{suffix}");
-        if let Ok(upload) = BatchUpload::from_location(location) {
+        if let Ok(upload) = UploadLocation::from_location(location) {
             prop_assert_eq!((*upload.customer_id(), *upload.tracking_id()), (customer, tracking));
         }
     }

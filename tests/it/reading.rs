@@ -193,7 +193,10 @@ async fn the_raw_body_has_what_the_types_do_not() {
 #[test]
 fn a_stored_body_that_cannot_be_read_is_a_decode_error_with_the_path() {
     let error = models::from_slice::<BatchUploadDetails>(br#"{"status":{}}"#).unwrap_err();
-    assert_eq!((error.kind(), error.to_string()), (ErrorKind::Decode, "cannot read the answer at `status`".to_owned()));
+    assert_eq!(
+        (error.kind(), error.to_string()),
+        (ErrorKind::Decode, "cannot read the response at `status`".to_owned())
+    );
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{join_all, select_all};
 use partner_center_devices::{
-    AccessToken, Credential, ErrorKind, PartnerCenter, RequestContext, RetryPolicy, TokenFuture, TokenRequest,
+    AccessToken, Credential, Error, ErrorKind, PartnerCenter, RequestContext, RetryPolicy, TokenFuture, TokenRequest,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -22,7 +22,7 @@ fn reply(status: &str, headers: &[(&str, &str)]) -> Reply {
 
 /// Retries as by default, but without waits.
 fn at_once() -> RetryPolicy {
-    RetryPolicy::default().base_delay(Duration::ZERO)
+    RetryPolicy::default().initial_delay(Duration::ZERO)
 }
 
 fn retrying(server: &Server) -> PartnerCenter {
@@ -99,14 +99,14 @@ async fn a_wait_that_outlasts_the_call_is_not_begun() {
     assert_eq!((error.attempts(), error.retry_after()), (1, Some(Duration::from_secs(100))));
 
     let server = Server::new([reply(UNAVAILABLE, &[])]).await;
-    let slow = RetryPolicy::default().base_delay(LONG).max_delay(LONG);
+    let slow = RetryPolicy::default().initial_delay(LONG).max_delay(LONG);
     let partner = server.builder().retry_policy(slow).build().unwrap();
     assert_eq!(upload(&partner).get().await.unwrap_err().attempts(), 1);
 }
 
 #[tokio::test]
 async fn a_retry_after_does_not_shorten_the_backoff() {
-    let slow = RetryPolicy::default().base_delay(LONG).max_delay(LONG);
+    let slow = RetryPolicy::default().initial_delay(LONG).max_delay(LONG);
     for value in ["0", "1"] {
         let server = Server::new([reply(THROTTLED, &[("Retry-After", value)]), reply("200 OK", &[])]).await;
         let partner = server.builder().retry_policy(slow.clone()).build().unwrap();
@@ -201,7 +201,7 @@ async fn a_throttle_that_came_while_calls_got_their_token_holds_for_them() {
     let server = Server::new([reply(THROTTLED, &[("Retry-After", "100")])]).await;
     let credential = Arc::new(Slow(AtomicUsize::new(0), Semaphore::new(0)));
     let partner = PartnerCenter::builder(Arc::clone(&credential)).base_url(&server.base_url);
-    let policy = at_once().longest_retry_after(Duration::from_secs(1));
+    let policy = at_once().max_retry_after(Duration::from_secs(1));
     let partner = partner.retry_policy(policy).build().unwrap();
     let calls = (0..10).map(|_| upload(&partner)).map(|call| tokio::spawn(async move { call.get().await }));
     let calls: Vec<_> = calls.collect();
@@ -231,9 +231,8 @@ async fn a_throttle_without_end_is_forgotten_after_an_hour() {
 
 #[tokio::test]
 async fn a_call_that_is_held_back_after_an_attempt_tells_of_that_attempt() {
-    let server =
-        Server::new([reply(UNAVAILABLE, &[("Retry-After", "1")]), reply(THROTTLED, &[("Retry-After", "100")])]).await;
-    let policy = at_once().longest_retry_after(Duration::from_secs(90));
+    let server = Server::new([reply(UNAVAILABLE, &[]), reply(THROTTLED, &[("Retry-After", "100")])]).await;
+    let policy = RetryPolicy::default().initial_delay(Duration::from_secs(1)).max_retry_after(Duration::from_secs(90));
     let partner = server.builder().retry_policy(policy).build().unwrap();
     let first = tokio::spawn({
         let call = upload(&partner);
@@ -245,7 +244,7 @@ async fn a_call_that_is_held_back_after_an_attempt_tells_of_that_attempt() {
     assert!(upload(&partner).get().await.unwrap_err().is_throttled());
     let error = first.await.unwrap();
     assert_eq!(error.attempts(), 1);
-    assert!(error.to_string().starts_with("held back"), "{error}");
+    assert!(error.to_string().starts_with("not sent"), "{error}");
     assert!(error.source().unwrap().to_string().contains("503"), "{error:?}");
 }
 
@@ -278,10 +277,10 @@ fn the_defaults_are_those_of_the_readme() {
         "connect_timeout: 10s",
         "attempt_timeout: 60s",
         "call_timeout: 180s",
-        "retries: 3",
-        "base_delay: 500ms",
+        "max_retries: 3",
+        "initial_delay: 500ms",
         "max_delay: 30s",
-        "longest_retry_after: 120s",
+        "max_retry_after: 120s",
         "jitter: true",
         "retry_budget: (0.2, 10)",
         "max_in_flight: None",
@@ -294,7 +293,7 @@ fn the_defaults_are_those_of_the_readme() {
 #[tokio::test]
 async fn after_a_throttle_the_other_calls_of_the_client_wait_in_place_of_asking() {
     let server = Server::new([reply(THROTTLED, &[("Retry-After", "60")])]).await;
-    let policy = at_once().longest_retry_after(Duration::from_secs(59));
+    let policy = at_once().max_retry_after(Duration::from_secs(59));
     let partner = server.builder().retry_policy(policy).build().unwrap();
     assert_eq!(upload(&partner).get().await.unwrap_err().attempts(), 1);
 
@@ -305,11 +304,60 @@ async fn after_a_throttle_the_other_calls_of_the_client_wait_in_place_of_asking(
         assert_eq!(error.attempts(), 0);
         let wait = error.retry_after().unwrap();
         assert!(wait <= Duration::from_secs(60) && wait > Duration::from_secs(30));
-        assert!(error.to_string().starts_with("held back while the service throttles"), "{error}");
+        assert!(error.to_string().starts_with("not sent: the service is throttling this client"), "{error}");
     }
     assert_eq!(server.requests().len(), 1);
     // Another client has a throttle of its own.
     assert_eq!(server.upload().get().await.unwrap_err().status().unwrap().as_u16(), 599);
+}
+
+#[tokio::test]
+async fn a_503_with_retry_after_holds_back_the_other_calls_and_one_without_does_not() {
+    for (headers, sent) in [(&[("Retry-After", "60")][..], 1), (&[], 11)] {
+        let server = Server::new((0..11).map(|_| reply(UNAVAILABLE, headers))).await;
+        let policy = RetryPolicy::none().max_retry_after(Duration::from_secs(59));
+        let partner = server.builder().retry_policy(policy).build().unwrap();
+        for _ in 0..11 {
+            let error = upload(&partner).get().await.unwrap_err();
+            assert_eq!(error.status().unwrap().as_u16(), 503);
+        }
+        assert_eq!(server.requests().len(), sent);
+    }
+}
+
+#[tokio::test]
+async fn retries_after_a_throttle_do_not_use_up_the_budget() {
+    let throttled = || reply(THROTTLED, &[("Retry-After", "1")]);
+    let server = Server::new([throttled(), throttled(), reply("200 OK", &[])]).await;
+    let partner = server.builder().retry_policy(at_once()).retry_budget(0.0, 0).build().unwrap();
+    assert_eq!(upload(&partner).get().await.unwrap().attempts(), 3);
+
+    let server = Server::new([reply(THROTTLED, &[])]).await;
+    let partner = server.builder().retry_policy(at_once()).retry_budget(0.0, 0).build().unwrap();
+    assert_eq!(upload(&partner).get().await.unwrap_err().attempts(), 1, "without Retry-After nothing is paced");
+}
+
+/// Counts who asks, and has no token for anybody.
+struct Failing(AtomicUsize);
+
+impl Credential for Failing {
+    fn token<'a>(&'a self, _: &'a TokenRequest) -> TokenFuture<'a> {
+        self.0.fetch_add(1, SeqCst);
+        Box::pin(async { Err(Error::credential("the vault is restarting").retryable()) })
+    }
+}
+
+#[tokio::test]
+async fn retries_of_sign_ins_stay_within_the_budget_of_the_client() {
+    for (share, asked) in [(0.0, 20), (0.1, 22)] {
+        let credential = Arc::new(Failing(AtomicUsize::new(0)));
+        let builder = PartnerCenter::builder(Arc::clone(&credential)).retry_policy(at_once()).retry_budget(share, 0);
+        let partner = builder.build().unwrap();
+        for _ in 0..20 {
+            assert_eq!(upload(&partner).get().await.unwrap_err().kind(), ErrorKind::Credential);
+        }
+        assert_eq!(credential.0.load(SeqCst), asked);
+    }
 }
 
 /// A service that throttles by its own clock: whoever asks within a second of the first request
@@ -391,7 +439,7 @@ async fn retries_stay_within_the_budget_of_the_client() {
 async fn the_floor_is_of_the_last_ten_seconds_and_by_default_ten_a_second() {
     for (budget, retries) in [(Some((0.0, 1)), 10), (None, 100)] {
         let server = Server::new((0..200).map(|_| reply(UNAVAILABLE, &[]))).await;
-        let mut builder = server.builder().retry_policy(at_once().retries(1000));
+        let mut builder = server.builder().retry_policy(at_once().max_retries(1000));
         if let Some((share, floor)) = budget {
             builder = builder.retry_budget(share, floor);
         }
@@ -468,12 +516,12 @@ fn settings_that_make_no_sense_are_refused() {
 #[tokio::test]
 async fn settings_without_end_do_no_harm() {
     let server = Server::new([reply(UNAVAILABLE, &[("Retry-After", "0")]), reply("200 OK", &[])]).await;
-    let policy = at_once().retries(usize::MAX).max_delay(Duration::MAX).longest_retry_after(Duration::MAX);
+    let policy = at_once().max_retries(u32::MAX).max_delay(Duration::MAX).max_retry_after(Duration::MAX);
     let partner = server.builder().retry_policy(policy).call_timeout(Duration::MAX).attempt_timeout(Duration::MAX);
     let partner = partner.connect_timeout(Duration::MAX).build().unwrap();
     assert_eq!(upload(&partner).get().await.unwrap().attempts(), 2);
     let server = Server::new([reply(UNAVAILABLE, &[])]).await;
-    let policy = RetryPolicy::default().base_delay(Duration::MAX).max_delay(Duration::MAX);
+    let policy = RetryPolicy::default().initial_delay(Duration::MAX).max_delay(Duration::MAX);
     let partner = server.builder().retry_policy(policy).build().unwrap();
     assert_eq!(upload(&partner).get().await.unwrap_err().attempts(), 1);
 }

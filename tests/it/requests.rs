@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partner_center_devices::RequestContext;
+use partner_center_devices::{ErrorKind, RequestContext};
 use uuid::Uuid;
 
 use crate::server::{CUSTOMER, Server, TOKEN, TRACKING, answer, customer, header, upload};
@@ -91,7 +91,7 @@ async fn a_context_sets_ids_and_locale_for_its_handle_only() {
     let server = answering_twice().await;
     let partner = server.partner();
     let (request_id, correlation_id) = (Uuid::new_v4(), Uuid::new_v4());
-    let context = RequestContext::new().request_id(request_id).correlation_id(correlation_id).locale("de-DE").unwrap();
+    let context = RequestContext::new().request_id(request_id).correlation_id(correlation_id).locale("de-DE");
     upload(&partner.with(context)).get().await.unwrap();
     upload(&partner).get().await.unwrap();
 
@@ -103,12 +103,23 @@ async fn a_context_sets_ids_and_locale_for_its_handle_only() {
 }
 
 #[tokio::test]
+async fn a_locale_that_no_header_may_carry_fails_the_call_and_sends_nothing() {
+    let server = answering_twice().await;
+    for locale in ["a\r\nX-Injected: 1", "a\nb", "naïve – dash", "a\0b", " "] {
+        let error = upload(&server.partner().with(RequestContext::new().locale(locale))).get().await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Config, 0));
+        assert!(error.to_string().starts_with("the locale of the request context"), "{error}");
+    }
+    assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
 async fn a_context_leaves_what_it_does_not_set() {
     let server = answering_twice().await;
     let (id, correlation_id) = (Uuid::new_v4(), Uuid::new_v4());
     let context = RequestContext::new().request_id(id).correlation_id(correlation_id);
-    let traced = server.partner().with(context.locale("de-DE").unwrap());
-    upload(&traced.with(RequestContext::new().locale("fr-FR").unwrap())).get().await.unwrap();
+    let traced = server.partner().with(context.locale("de-DE"));
+    upload(&traced.with(RequestContext::new().locale("fr-FR"))).get().await.unwrap();
     assert_eq!(server.sent(0, "MS-RequestId"), Some(id.to_string()));
     assert_eq!(server.sent(0, "MS-CorrelationId"), Some(correlation_id.to_string()));
     assert_eq!(server.sent(0, "X-Locale").as_deref(), Some("fr-FR"));

@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use partner_center_devices::emulator::Emulator;
-use partner_center_devices::{AccessToken, Credential, Error, PartnerCenter, TokenFuture, TokenRequest};
+use partner_center_devices::models::{CustomerId, Link};
+use partner_center_devices::{
+    AccessToken, Cloud, Credential, Error, PartnerCenter, TokenFuture, TokenRequest, UploadLocation,
+};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -121,6 +124,60 @@ async fn an_echo_is_hidden_in_every_form_and_of_every_attempt() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_broken_into_lines_or_has_lost_its_header_is_hidden() {
+    let token =
+        format!("{}.{}.{}", "eyJhbGciOiJSUzI1NiJ9", "eyJub2JvZHkiOiJtYXkgc2VlIHRoaXMifQ".repeat(4), "c2ln".repeat(20));
+    let lines: Vec<_> = token.as_bytes().chunks(76).map(|line| str::from_utf8(line).unwrap()).collect();
+    let (_, without_header) = token.split_once('.').unwrap();
+    for echo in [lines.join("\r\n"), lines.join("\n "), without_header.to_owned()] {
+        let body = serde_json::json!({ "code": 1, "description": echo, "data": [{ &echo: echo }] }).to_string();
+        let server = Server::answering(answer("400 Bad Request", &[("X-Echo", without_header)], body)).await;
+        let partner = PartnerCenter::builder(AccessToken::new(&*token)).base_url(&server.base_url).build().unwrap();
+        let error = upload(&partner).get().await.unwrap_err();
+        let shown = format!("{} {:?} {:?}", everything_about(&error), error.data(), error.description());
+        let parts: Vec<_> = token.as_bytes().windows(24).map(|part| str::from_utf8(part).unwrap()).collect();
+        assert!(shown.contains("***") && !parts.iter().any(|part| shown.contains(part)), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_in_the_query_of_a_location_or_a_link_is_in_no_message_and_no_log() {
+    const SIGNED: &str = "sig=c2lnbmVkLW5vYm9keS1tYXktc2Vl";
+    let log = log();
+    let location = format!("https://blob.example.com/devices?{SIGNED}");
+    let server = Server::answering(answer("302 Found", &[("Location", &location)], "")).await;
+    let error = server.upload().get().await.unwrap_err();
+    assert_eq!(error.location(), Some(location.as_str()), "the accessor has it whole");
+    assert!(error.to_string().contains("redirecting to https://blob.example.com/devices"), "{error}");
+    let mut shown = error.to_string();
+
+    let server = Server::new([Reply::SendAndClose(Vec::new())]).await;
+    let mut link = Link::default();
+    link.uri = Some(format!("/customers?{SIGNED}"));
+    shown.push_str(&everything_about(&server.partner().follow::<serde_json::Value>(&link).await.unwrap_err()));
+    assert!(server.requests()[0].contains(SIGNED), "it is sent");
+    shown.push_str(&UploadLocation::from_location(&location).unwrap_err().to_string());
+    assert!(!shown.contains("sig="), "{shown}");
+    let spans = log.text();
+    assert!(!spans.lines().any(|line| line.contains("partner_center{") && line.contains("sig=")), "in a span");
+}
+
+#[test]
+fn a_token_in_the_wrong_place_is_cut() {
+    let token = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.nobody-may-see";
+    let builder = || PartnerCenter::builder(AccessToken::new("a-token"));
+    for error in [
+        token.parse::<CustomerId>().unwrap_err(),
+        token.parse::<Cloud>().unwrap_err(),
+        builder().header(token, "naïve").build().unwrap_err(),
+        builder().header(format!("{token}:"), "").build().unwrap_err(),
+    ] {
+        let shown = everything_about(&error);
+        assert!(shown.contains("eyJ0eXAiOiJKV1QiLCJh…") && !shown.contains("nobody"), "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn the_emulator_records_requests_without_showing_their_token() {
     let emulator = Emulator::start().await.unwrap();
     upload(&emulator.partner()).get().await.unwrap();
@@ -138,7 +195,7 @@ async fn a_call_is_one_span_with_the_fields_of_http_clients_and_an_event_per_att
     let text = log.text();
     let of_the_call = |line: &&str| line.contains(&response.correlation_id().to_string());
     let text: String = text.lines().filter(of_the_call).map(|line| format!("{line}\n")).collect();
-    let answered = text.lines().find(|line| line.contains("answered")).unwrap();
+    let answered = text.lines().find(|line| line.contains("responded")).unwrap();
     for field in [
         "otel.kind=\"client\"",
         "otel.name=GET getBatchUploadStatus",
@@ -155,7 +212,7 @@ async fn a_call_is_one_span_with_the_fields_of_http_clients_and_an_event_per_att
     assert!(!closed.contains("resend_count") && !closed.contains("ERROR"), "{closed}");
     let spans = |line: &&str| line.contains("partner_center{") && line.ends_with(": new");
     assert_eq!(text.lines().filter(spans).count(), 1);
-    assert_eq!(text.lines().filter(|line| line.contains("answered")).count(), 1);
+    assert_eq!(text.lines().filter(|line| line.contains("responded")).count(), 1);
 }
 
 #[tokio::test]
@@ -163,7 +220,7 @@ async fn a_failed_call_is_in_its_span_with_every_attempt() {
     let log = log();
     let failed = || Reply::Send(answer("503 Busy", &[], ""));
     let server = Server::new([failed(), failed()]).await;
-    let policy = partner_center_devices::RetryPolicy::default().retries(1).base_delay(std::time::Duration::ZERO);
+    let policy = partner_center_devices::RetryPolicy::default().max_retries(1).initial_delay(std::time::Duration::ZERO);
     let error = upload(&server.builder().retry_policy(policy).build().unwrap()).get().await.unwrap_err();
     let id = error.correlation_id().unwrap().to_string();
     let text = log.text();

@@ -147,7 +147,7 @@ fn hanging() -> (AppUserCredential, Kept) {
 
 #[tokio::test]
 async fn a_callback_that_hangs_is_given_up_after_30_seconds_and_gets_its_token_again() {
-    for policy in [RetryPolicy::default().base_delay(Duration::ZERO), RetryPolicy::none()] {
+    for policy in [RetryPolicy::default().initial_delay(Duration::ZERO), RetryPolicy::none()] {
         let tries_again = policy != RetryPolicy::none();
         let server = Server::new([Reply::Send(rotated()), token("second-token"), ok("{}")]).await;
         let clock = Clock::new();
@@ -239,7 +239,7 @@ fn tokens_are_made_of_text_and_give_it_back() {
 #[cfg(feature = "blocking")]
 #[test]
 fn blocking_clients_each_with_a_runtime_of_its_own_share_a_credential() {
-    use partner_center_devices::blocking;
+    use partner_center_devices::PartnerCenter;
     use partner_center_devices::emulator::Emulator;
 
     use crate::server::{CUSTOMER, TRACKING};
@@ -250,8 +250,8 @@ fn blocking_clients_each_with_a_runtime_of_its_own_share_a_credential() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let builder = blocking::PartnerCenter::builder(Arc::clone(&credential)).cloud(emulator.cloud());
-                let customer = builder.build().unwrap().customers().by_id(CUSTOMER.parse().unwrap());
+                let builder = PartnerCenter::builder(Arc::clone(&credential)).cloud(emulator.cloud());
+                let customer = builder.build_blocking().unwrap().customers().by_id(CUSTOMER.parse().unwrap());
                 customer.batch_upload_status().by_id(TRACKING.parse().unwrap()).get().unwrap();
             });
         }

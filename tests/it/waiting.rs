@@ -116,13 +116,13 @@ async fn watching_tells_of_single_devices() {
 }
 
 #[tokio::test]
-async fn past_its_limit_a_wait_fails_with_the_last_answer() {
+async fn past_its_limit_a_wait_fails_with_the_last_response() {
     let server = Server::new(["queued", "processing"].map(status)).await;
     let wait = at_once().intervals(HOUR..=HOUR).at_most(Duration::from_millis(300));
     let error = server.upload().wait(wait).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFinished);
     assert!(error.is_timeout() && !error.is_retryable());
-    let last = error.last_answer().unwrap();
+    let last = error.last_response().unwrap();
     assert_eq!(last.status, Some(UploadStatus::Processing));
     assert_eq!(error.correlation_id(), Some(last.correlation_id()));
     assert_eq!(server.requests().len(), 2, "an interval that outlasts the limit is cut short, and that once");
@@ -130,7 +130,7 @@ async fn past_its_limit_a_wait_fails_with_the_last_answer() {
     // However short the limit, the upload is asked for once.
     let server = Server::new([status("processing")]).await;
     let error = server.upload().wait(Wait::default().at_most(ZERO)).await.unwrap_err();
-    assert_eq!(error.last_answer().unwrap().status, Some(UploadStatus::Processing));
+    assert_eq!(error.last_response().unwrap().status, Some(UploadStatus::Processing));
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn who_is_slow_to_take_the_answers_still_learns_the_last_status() {
 async fn a_service_that_says_nothing_until_the_limit_is_no_end_of_the_upload() {
     let server = Server::new((0..9).map(|_| Reply::Send(Vec::new()))).await;
     let error = server.upload().wait(at_once().at_most(Duration::from_millis(200))).await.unwrap_err();
-    assert_eq!((error.kind(), error.last_answer().is_none()), (ErrorKind::NotFinished, true));
+    assert_eq!((error.kind(), error.last_response().is_none()), (ErrorKind::NotFinished, true));
     assert!(error.source().unwrap().to_string().contains("in time"), "{error:?}");
 }
 
@@ -159,7 +159,7 @@ async fn a_request_of_a_wait_does_not_outlast_its_limit() {
     let server = Server::new([status("queued"), Reply::Send(Vec::new())]).await;
     let error = server.upload().wait(at_once().at_most(Duration::from_millis(200))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFinished);
-    assert_eq!(error.last_answer().unwrap().status, Some(UploadStatus::Queued));
+    assert_eq!(error.last_response().unwrap().status, Some(UploadStatus::Queued));
     assert!(error.source().unwrap().to_string().contains("in time"), "{error:?}");
 }
 
@@ -175,7 +175,7 @@ async fn what_may_pass_does_not_end_a_wait() {
 async fn an_address_where_nobody_answers_ends_a_wait_at_once() {
     let server = Server::new([Reply::SendAndClose(vec![]), status("finished")]).await;
     let error = server.upload().wait(at_once()).await.unwrap_err();
-    assert_eq!((error.kind(), error.last_answer().is_none()), (ErrorKind::Transport, true));
+    assert_eq!((error.kind(), error.last_response().is_none()), (ErrorKind::Transport, true));
     assert_eq!(server.requests().len(), 1);
 }
 
@@ -189,7 +189,7 @@ async fn what_cannot_pass_ends_a_wait_at_once() {
     emulator.fail_next(1, StatusCode::FORBIDDEN);
     let error = watch.next().await.unwrap().unwrap_err();
     assert_eq!(error.status(), Some(StatusCode::FORBIDDEN));
-    assert_eq!(error.last_answer().unwrap().status, Some(UploadStatus::Queued), "what was known is kept");
+    assert_eq!(error.last_response().unwrap().status, Some(UploadStatus::Queued), "what was known is kept");
     assert!(watch.next().await.is_none(), "a stream ends with its error");
 }
 
@@ -198,7 +198,7 @@ async fn a_throttle_is_waited_out_or_ends_the_wait_with_its_value() {
     let throttled = |seconds: &str| Reply::Send(answer("429 Too Many Requests", &[("Retry-After", seconds)], ""));
     // Longer than a single call would wait, within the limit of the wait: waited out, not failed.
     let server = Server::new([throttled("1"), status("finished")]).await;
-    let policy = RetryPolicy::default().longest_retry_after(ZERO);
+    let policy = RetryPolicy::default().max_retry_after(ZERO);
     let partner = server.builder().retry_policy(policy).build().unwrap();
     let ended = upload(&partner).wait(at_once()).await.unwrap();
     assert_eq!((ended.attempts(), server.requests().len()), (1, 2));
@@ -206,7 +206,7 @@ async fn a_throttle_is_waited_out_or_ends_the_wait_with_its_value() {
     let server = Server::new([status("queued"), throttled("300")]).await;
     let error = server.upload().wait(at_once().at_most(Duration::from_secs(200))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFinished);
-    assert!(error.last_answer().is_some());
+    assert!(error.last_response().is_some());
     assert_eq!(error.retry_after(), Some(Duration::from_secs(300)));
     assert!(error.source().unwrap().to_string().contains("retry after 300 s"), "{error:?}");
 }
@@ -219,7 +219,7 @@ async fn a_wait_that_the_service_wants_longer_says_so() {
     assert_eq!(error.kind(), ErrorKind::NotFinished);
     assert!(error.to_string().contains("asks to wait for longer"), "{error}");
     assert_eq!(error.retry_after(), Some(Duration::from_secs(500)));
-    assert_eq!(error.last_answer().unwrap().status, Some(UploadStatus::Queued));
+    assert_eq!(error.last_response().unwrap().status, Some(UploadStatus::Queued));
 }
 
 #[tokio::test]

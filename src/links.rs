@@ -8,37 +8,41 @@ use http::header::HeaderName;
 use http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use url::Url;
 use uuid::Uuid;
 
 use crate::client::PartnerCenter;
-use crate::context::{RESERVED, append, header_value};
 use crate::customers::BatchUploadStatus;
 use crate::error::Error;
-use crate::foreign::on_one_line;
+use crate::headers::{RESERVED, append, header_value};
 use crate::models::{BatchTrackingId, CustomerId, Link};
 use crate::reading::text;
+use crate::redact::without_query;
 use crate::response::Response;
 
-/// An upload of a device batch: what the `Location` header says that answered it.
+/// The location of an upload: what the `Location` header of the response to it says.
 ///
 /// ```
-/// use partner_center_devices::BatchUpload;
+/// use partner_center_devices::UploadLocation;
 ///
 /// # fn main() -> Result<(), partner_center_devices::Error> {
 /// let location = "/customers/47021739-3426-40bf-9601-61b4b6d7c793/batchJobStatus/0127ed8e-ff72-4983-a3d8-e8d8bd378932";
-/// let upload = BatchUpload::from_location(location)?;
+/// let upload = UploadLocation::from_location(location)?;
 /// assert_eq!(upload.tracking_id().to_string(), "0127ed8e-ff72-4983-a3d8-e8d8bd378932");
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct BatchUpload {
+///
+/// It is written and read as text, by serde too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct UploadLocation {
     customer_id: CustomerId,
     tracking_id: BatchTrackingId,
 }
 
-impl BatchUpload {
+impl UploadLocation {
     /// Reads a `Location`: relative as documented, with `/v1`, or absolute; in any letter case, with
     /// or without a slash or a query at its end.
     ///
@@ -47,14 +51,14 @@ impl BatchUpload {
     /// [`Config`](crate::ErrorKind::Config) if it is anything else.
     ///
     /// ```
-    /// use partner_center_devices::BatchUpload;
+    /// use partner_center_devices::UploadLocation;
     ///
     /// # fn main() -> Result<(), partner_center_devices::Error> {
     /// let absolute = "https://api.partnercenter.microsoft.com/v1/customers/47021739-3426-40bf-9601-61b4b6d7c793\
     ///     /batchJobStatus/0127ed8e-ff72-4983-a3d8-e8d8bd378932";
-    /// let upload = BatchUpload::from_location(absolute)?;
+    /// let upload = UploadLocation::from_location(absolute)?;
     /// assert_eq!(upload.customer_id().to_string(), "47021739-3426-40bf-9601-61b4b6d7c793");
-    /// assert!(BatchUpload::from_location("/customers").is_err());
+    /// assert!(UploadLocation::from_location("/customers").is_err());
     /// # Ok(())
     /// # }
     /// ```
@@ -70,7 +74,7 @@ impl BatchUpload {
             Self::from_path(below).or_else(|| Self::from_path(parts.path))
         });
         upload.ok_or_else(|| {
-            let location = on_one_line(location);
+            let location = without_query(location);
             let expected = "/customers/<GUID>/batchJobStatus/<GUID> is expected";
             Error::config(format!("\"{location}\" is not the location of an upload: {expected}"))
         })
@@ -91,11 +95,11 @@ impl BatchUpload {
     /// The upload with these ids. `Display` writes its location, to be kept and read again.
     ///
     /// ```
-    /// # use partner_center_devices::BatchUpload;
+    /// # use partner_center_devices::UploadLocation;
     /// # fn main() -> Result<(), partner_center_devices::Error> {
     /// let customer_id = "47021739-3426-40bf-9601-61b4b6d7c793".parse()?;
-    /// let upload = BatchUpload::new(customer_id, "0127ed8e-ff72-4983-a3d8-e8d8bd378932".parse()?);
-    /// assert_eq!(upload.to_string().parse::<BatchUpload>()?, upload);
+    /// let upload = UploadLocation::new(customer_id, "0127ed8e-ff72-4983-a3d8-e8d8bd378932".parse()?);
+    /// assert_eq!(upload.to_string().parse::<UploadLocation>()?, upload);
     /// # Ok(())
     /// # }
     /// ```
@@ -106,10 +110,10 @@ impl BatchUpload {
     /// The customer that the upload is for.
     ///
     /// ```
-    /// # use partner_center_devices::BatchUpload;
+    /// # use partner_center_devices::UploadLocation;
     /// # fn main() -> Result<(), partner_center_devices::Error> {
     /// let location = "/customers/47021739-3426-40bf-9601-61b4b6d7c793/batchJobStatus/0127ed8e-ff72-4983-a3d8-e8d8bd378932";
-    /// let upload: BatchUpload = location.parse()?;
+    /// let upload: UploadLocation = location.parse()?;
     /// assert_eq!(upload.customer_id(), "47021739-3426-40bf-9601-61b4b6d7c793".parse()?);
     /// # Ok(())
     /// # }
@@ -121,10 +125,10 @@ impl BatchUpload {
     /// The upload.
     ///
     /// ```
-    /// # use partner_center_devices::BatchUpload;
+    /// # use partner_center_devices::UploadLocation;
     /// # fn main() -> Result<(), partner_center_devices::Error> {
     /// let location = "/customers/47021739-3426-40bf-9601-61b4b6d7c793/batchJobStatus/0127ed8e-ff72-4983-a3d8-e8d8bd378932";
-    /// let upload: BatchUpload = location.parse()?;
+    /// let upload: UploadLocation = location.parse()?;
     /// assert_eq!(upload.tracking_id(), "0127ed8e-ff72-4983-a3d8-e8d8bd378932".parse()?);
     /// # Ok(())
     /// # }
@@ -135,18 +139,32 @@ impl BatchUpload {
 }
 
 /// The location, as the service writes it.
-impl fmt::Display for BatchUpload {
+impl fmt::Display for UploadLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "/customers/{}/batchJobStatus/{}", self.customer_id, self.tracking_id)
     }
 }
 
-/// Reads a `Location`, as [`BatchUpload::from_location`] does.
-impl FromStr for BatchUpload {
+/// Reads a `Location`, as [`UploadLocation::from_location`] does.
+impl FromStr for UploadLocation {
     type Err = Error;
 
     fn from_str(location: &str) -> Result<Self, Error> {
         Self::from_location(location)
+    }
+}
+
+impl TryFrom<String> for UploadLocation {
+    type Error = Error;
+
+    fn try_from(location: String) -> Result<Self, Error> {
+        location.parse()
+    }
+}
+
+impl From<UploadLocation> for String {
+    fn from(location: UploadLocation) -> Self {
+        location.to_string()
     }
 }
 
@@ -211,10 +229,10 @@ impl PartnerCenter {
     ///
     /// # Errors
     ///
-    /// As for [`BatchUpload::from_location`].
+    /// As for [`UploadLocation::from_location`].
     pub fn batch_upload(&self, location: impl AsRef<str>) -> Result<BatchUploadStatus, Error> {
-        let BatchUpload { customer_id, tracking_id } =
-            BatchUpload::read(base_path(&self.shared.base_url), location.as_ref())?;
+        let UploadLocation { customer_id, tracking_id } =
+            UploadLocation::read(base_path(&self.shared.base_url), location.as_ref())?;
         Ok(self.customers().by_id(customer_id).batch_upload_status().by_id(tracking_id))
     }
 
@@ -251,7 +269,7 @@ impl PartnerCenter {
     ///
     /// [`Config`](crate::ErrorKind::Config), before any request, if the link is not for `GET`, has no
     /// URI or headers that HTTP cannot carry, or points to another host or out of the path of the
-    /// service; and those of every call. The answer has to be a JSON object.
+    /// service; and those of every call. The response has to be a JSON object.
     pub async fn follow<T: DeserializeOwned>(&self, link: &Link) -> Result<Response<T>, Error> {
         let target = target(&self.shared.base_url, link)?;
         let headers = headers(link)?;
@@ -336,7 +354,8 @@ fn headers(link: &Link) -> Result<HeaderMap, Error> {
         let name = HeaderName::try_from(key.to_string())
             .map_err(|_| Error::config("the link has a header with a name that is none"))?;
         if !RESERVED.contains(&name) && !UNSENT.contains(&name.as_str()) {
-            append(&mut headers, name, header_value("a header of the link", &value)?)?;
+            let value = header_value("a header of the link", &value);
+            value.and_then(|value| append(&mut headers, name, value)).map_err(Error::config)?;
         }
     }
     Ok(headers)

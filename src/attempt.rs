@@ -1,0 +1,111 @@
+//! One attempt on the wire: the hooks of the generated client, which inject the headers and read
+//! the body. They stay dumb; what a response means is decided in the send loop.
+
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::ACCEPT;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde::de::DeserializeOwned;
+use url::{Position, Url};
+
+use crate::generated;
+use crate::lenient::{self, Read, ReadError};
+use crate::received::{Received, is_object, read};
+use crate::runtime::{ClientHooks, Error, OperationInfo, ResponseValue};
+
+/// The state that the generated client carries for its hooks.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    pub(crate) span: tracing::Span,
+    pub(crate) operation: &'static str,
+    pub(crate) headers: HeaderMap,
+    pub(crate) timeout: Duration,
+    pub(crate) body_limit: usize,
+    pub(crate) exchange: Arc<Mutex<Exchange>>,
+}
+
+/// What went out and what came back, for the send loop.
+#[derive(Debug, Default)]
+pub(crate) struct Exchange {
+    pub(crate) method: Method,
+    pub(crate) received: Option<Received>,
+}
+
+impl Attempt {
+    /// What was sent and what came back, even if it broke off.
+    pub(crate) fn take_exchange(&self) -> Exchange {
+        mem::take(&mut *self.exchange.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Writes the headers of the call over whatever the generated client or the HTTP client set.
+    pub(crate) fn prepare(&self, request: &mut reqwest::Request) {
+        request.headers_mut().extend(self.headers.clone());
+        *request.timeout_mut() = Some(self.timeout);
+        // Without the query, which may hold a secret of the caller.
+        self.span.record("url.full", &request.url()[..Position::AfterPath]);
+        self.span.record("http.request.method", request.method().as_str());
+        let name = format_args!("{} {}", request.method(), self.operation);
+        self.span.record("otel.name", tracing::field::display(name));
+        self.exchange.lock().unwrap_or_else(PoisonError::into_inner).method = request.method().clone();
+    }
+
+    /// Sends the request and reads the response whole, within the bound.
+    pub(crate) async fn exchange(
+        &self,
+        client: &reqwest::Client,
+        request: reqwest::Request,
+    ) -> reqwest::Result<reqwest::Response> {
+        let (received, end) = read(client.execute(request).await?, self.body_limit).await;
+        let status = received.status;
+        self.exchange.lock().unwrap_or_else(PoisonError::into_inner).received = Some(received);
+        end?;
+
+        // The generated client looks at the status only.
+        let mut head = http::Response::new(Bytes::new());
+        *head.status_mut() = status;
+        Ok(head.into())
+    }
+}
+
+/// Reads a type of the caller's, which could be one that takes anything.
+fn read_object<T: DeserializeOwned>(body: &[u8]) -> Read<T> {
+    match is_object(body) {
+        true => lenient::from_slice(body),
+        false => Err(ReadError::new("expected an object")),
+    }
+}
+
+impl generated::Client {
+    /// Gets a resource that is none of the specification's, the way that its operations go.
+    pub(crate) async fn get_resource<T: DeserializeOwned>(
+        &self,
+        url: Url,
+        headers: HeaderMap,
+    ) -> Result<generated::ResponseValue<T>, generated::Error> {
+        let mut request = reqwest::Request::new(Method::GET, url);
+        *request.headers_mut() = headers;
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        self.inner.prepare(&mut request);
+        let response = self.inner.exchange(&self.client, request).await?;
+        match response.status() {
+            StatusCode::OK => Ok(ResponseValue { read: read_object }),
+            _ => Err(Error::UnexpectedResponse(response)),
+        }
+    }
+}
+
+impl ClientHooks<Attempt> for generated::Client {
+    async fn pre<E>(&self, request: &mut reqwest::Request, _: &OperationInfo) -> Result<(), Error<E>> {
+        // The generator adds the document's version as a header that no document knows.
+        request.headers_mut().remove("api-version");
+        self.inner.prepare(request);
+        Ok(())
+    }
+
+    async fn exec(&self, request: reqwest::Request, _: &OperationInfo) -> reqwest::Result<reqwest::Response> {
+        self.inner.exchange(&self.client, request).await
+    }
+}

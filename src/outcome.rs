@@ -1,0 +1,80 @@
+//! What an attempt came to. The errors of the generated client lose status, headers or body, so what the
+//! hook kept of the response decides.
+
+use crate::error::{Error, ErrorKind};
+use crate::fault::Fault;
+use crate::generated;
+use crate::lenient::UnreadableMember;
+use crate::received::Received;
+use crate::redact::Secrets;
+
+/// No response may bring the tokens of the call to light.
+pub(crate) fn classify<T>(
+    outcome: Result<generated::ResponseValue<T>, generated::Error>,
+    mut received: Option<Received>,
+    tokens: &[&str],
+) -> Result<(T, Vec<UnreadableMember>, Received), Error> {
+    let secrets = Secrets::new(tokens.iter().copied());
+    if let Some(received) = received.as_mut().filter(|received| received.status.is_success()) {
+        received.redact_success(&secrets);
+    }
+    match (outcome, received) {
+        (Err(_), Some(received)) if !received.status.is_success() => Err(refused(received)),
+        (Err(generated::Error::UnexpectedResponse(_)), Some(received)) => Err(refused(received)),
+        (_, Some(received)) if received.over_bounds => {
+            let message = "the response is larger than the bound, or has too many objects";
+            Err(Error::new(ErrorKind::Decode, message).with_received(received))
+        }
+        (Err(generated::Error::CommunicationError(error) | generated::Error::ResponseBodyError(error)), received) => {
+            Err(not_received(error).with_received(received))
+        }
+        (Ok(value), Some(received)) => match (value.read)(&received.body) {
+            Ok((body, unreadable)) => return Ok((body, unreadable, received)),
+            // A text without end, and nothing else that says how long it is.
+            Err(error) if error.source.is_eof() && !received.has_length() => {
+                let broke_off = Error::new(ErrorKind::Transport, "the response broke off").retryable();
+                Err(broke_off.caused_by(error.source.to_string()).with_received(received))
+            }
+            Err(mut error) => {
+                let mut reason = error.source.to_string();
+                [&mut error.path, &mut reason].into_iter().for_each(|text| secrets.hide_in(text));
+                Err(Error::unreadable(&error.path, &reason).with_received(received))
+            }
+        },
+        _ => Err(Error::config("the request cannot be built")),
+    }
+    .map_err(|error| error.redacted(&secrets))
+}
+
+/// Nothing usable came back.
+fn not_received(mut source: reqwest::Error) -> Error {
+    // Its text has the URL; the query may hold a secret of the caller.
+    source.url_mut().into_iter().for_each(|url| url.set_query(None));
+    if source.is_builder() {
+        return Error::config("the request cannot be built").caused_by(source);
+    }
+    let message = match &source {
+        error if error.is_timeout() => "the service did not respond in time",
+        error if error.is_connect() => "cannot connect to the service",
+        error if error.is_body() || error.is_decode() => "the response broke off",
+        _ => "no response from the service",
+    };
+    let error = Error::new(ErrorKind::Transport, message);
+    let error = if source.is_timeout() { error.timeout() } else { error.retryable() };
+    error.caused_by(source)
+}
+
+/// The service responded with an error.
+fn refused(received: Received) -> Error {
+    let may_pass = matches!(received.status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504);
+    let error = Error::new(ErrorKind::Service, "the service responded with");
+    let error = error.with_fault(Fault::read(&received.body)).retrying_after(received.retry_after());
+    let error = error.with_received(received);
+    if error.is_mfa_required() {
+        return error.with_message(
+            "the user of this token has to sign in again, with multi-factor authentication: \
+             the service responded with",
+        );
+    }
+    if may_pass { error.retryable() } else { error }
+}

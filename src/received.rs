@@ -1,0 +1,123 @@
+//! What came back: status, headers and body, whatever they mean. Responses and errors are made of it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, RETRY_AFTER, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use crate::headers::{MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID, header_text};
+use crate::redact::Secrets;
+
+/// What came back. The errors of the generated client lose parts of it, so it is kept beside them.
+#[derive(Clone)]
+pub(crate) struct Received {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// Without byte-order mark; as far as it came.
+    pub(crate) body: Bytes,
+    /// The body was larger than the bound, or had too many objects: it is not kept.
+    pub(crate) over_bounds: bool,
+}
+
+impl Received {
+    /// Whether the connection's end is not the only sign that the body is whole.
+    pub(crate) fn has_length(&self) -> bool {
+        [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| self.headers.contains_key(name))
+    }
+
+    pub(crate) fn service_request_id(&self) -> Option<&str> {
+        header_text(&self.headers, &MS_REQUEST_ID)
+    }
+
+    pub(crate) fn service_correlation_id(&self) -> Option<&str> {
+        header_text(&self.headers, &MS_CORRELATION_ID)
+    }
+
+    pub(crate) fn ms_cv(&self) -> Option<&str> {
+        header_text(&self.headers, &MS_CV)
+    }
+
+    pub(crate) fn server_id(&self) -> Option<&str> {
+        header_text(&self.headers, &MS_SERVER_ID)
+    }
+
+    /// How long the sender asks to wait before the next request.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        wait_of(header_text(&self.headers, &RETRY_AFTER)?)
+    }
+
+    /// Hides echoes of the secrets in body and headers.
+    pub(crate) fn redact(&mut self, secrets: &Secrets<'_>) {
+        if let Cow::Owned(body) = secrets.hide(&self.body) {
+            self.body = body.into();
+        }
+        for value in self.headers.values_mut() {
+            if let Cow::Owned(bytes) = secrets.hide(value.as_bytes()) {
+                *value = HeaderValue::try_from(bytes).unwrap_or(HeaderValue::from_static("***"));
+            }
+        }
+    }
+
+    /// The same for a success, where a secret is looked for as it is.
+    pub(crate) fn redact_success(&mut self, secrets: &Secrets<'_>) {
+        let mut headers = self.headers.values().map(HeaderValue::as_bytes);
+        if secrets.are_in(&self.body) || headers.any(|value| secrets.are_in(value)) {
+            self.redact(secrets);
+        }
+    }
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Received")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("body", &format_args!("{} bytes", self.body.len()))
+            .finish_non_exhaustive()
+    }
+}
+
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// How many objects a response may have whatever the bound is.
+const MOST_OBJECTS_OF_ANY: usize = 10_000;
+
+/// Reads a response whole, within the bound; as far as it came, if it breaks off.
+pub(crate) async fn read(mut response: reqwest::Response, limit: usize) -> (Received, reqwest::Result<()>) {
+    let mut body = Vec::new();
+    let mut over_bounds = response.content_length().is_some_and(|length| length > limit as u64);
+    let mut end = Ok(());
+    while !over_bounds {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > limit => over_bounds = true,
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => break,
+            Err(error) => {
+                end = Err(error);
+                break;
+            }
+        }
+    }
+    // Three bytes of it can become half a kilobyte of memory. Braces within texts count, too.
+    over_bounds |= body.iter().filter(|byte| **byte == b'{').count() > MOST_OBJECTS_OF_ANY + limit / 64;
+    let body = if over_bounds { Bytes::new() } else { Bytes::from(body) };
+    let body = body.strip_prefix(BYTE_ORDER_MARK).map_or(body.clone(), |text| body.slice_ref(text));
+    (Received { status: response.status(), headers: response.headers().clone(), body, over_bounds }, end)
+}
+
+pub(crate) fn is_object(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"{")
+}
+
+/// The wait that a `Retry-After` asks for: seconds, or a date from which the wait counts. What is in the
+/// past, negative or neither is ignored.
+pub(crate) fn wait_of(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok()
+}
