@@ -29,7 +29,7 @@ fn serve(replies: &[(&str, String)]) -> (String, std::sync::mpsc::Receiver<Strin
 }
 
 fn partner(address: &str) -> PartnerCenter {
-    let retries = RetryPolicy::default().base_delay(std::time::Duration::ZERO);
+    let retries = RetryPolicy::default().initial_delay(std::time::Duration::ZERO);
     PartnerCenter::builder(AccessToken::new("eyJ0eXAiOiJKV1Qi")).base_url(address).retry_policy(retries).build().unwrap()
 }
 
