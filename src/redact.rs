@@ -124,9 +124,9 @@ pub(crate) fn on_one_line(text: &str) -> String {
     }
 }
 
-/// A foreign text up to its query, in which secrets stand.
+/// A foreign text up to its query or fragment, where secrets stand.
 pub(crate) fn without_query(text: &str) -> String {
-    on_one_line(text.split('?').next().unwrap_or_default())
+    on_one_line(text.split(['?', '#']).next().unwrap_or_default())
 }
 
 /// The beginning of a text that may be a secret in the wrong place.
