@@ -295,7 +295,7 @@ pub(crate) fn target(base_url: &Url, link: &Link) -> Result<Url, Error> {
     if decoded.split(['/', '\\']).any(is_dots) {
         return refused("has dots for a part of its path");
     }
-    if http::Uri::try_from(url.as_str()).is_err() { refused("is no URI that HTTP can carry") } else { Ok(url) }
+    if http::Uri::try_from(url.as_str()).is_err() { refused("is not a URI that HTTP can carry") } else { Ok(url) }
 }
 
 /// Encodes what the URL parser would take for something else: names of batches stand in links as

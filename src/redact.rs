@@ -31,7 +31,7 @@ impl<'s> Secrets<'s> {
         Self(long.map(|text| Secret { text, runs: OnceCell::new() }).collect())
     }
 
-    /// Whether one of them is in this text as it is: a quick search, for what is no error.
+    /// Whether one of them is in this text as it is: a quick search, for successes.
     pub(crate) fn are_in(&self, text: &[u8]) -> bool {
         self.0.iter().any(|secret| memmem::find(text, secret.text).is_some())
     }
