@@ -156,16 +156,18 @@ impl Builder {
 
     /// How much of the client's traffic retries may be, so that an outage is not multiplied: a share
     /// of the calls of the last ten seconds (default 0.2), and besides so many a second (default 10),
-    /// for clients that call seldom. Past it, calls fail with the error they have.
+    /// for clients that call seldom. Beyond it, calls fail with the error they have.
     ///
-    /// A share below 1 is taken as one in a whole number of calls: 0.3 lets one in four retry.
+    /// Retries of sign-ins count, too. Those after a 429 or 503 with `Retry-After` do not: the service has
+    /// set their pace. A share below 1 is taken as one in a whole number of calls: 0.3 lets one in four
+    /// retry.
     pub fn retry_budget(mut self, share: f32, floor_per_second: u32) -> Self {
         self.retry_budget = (share, floor_per_second);
         self
     }
 
-    /// How many requests of the client may be in flight at once: no bound by default. Further calls
-    /// wait for a place, within their time. A few connections more than that can be open for a moment.
+    /// How many requests of the client may be in flight at once: no limit by default. Further calls
+    /// wait for their turn, within their time. A few connections more than that can be open for a moment.
     pub fn max_in_flight(mut self, requests: usize) -> Self {
         self.max_in_flight = Some(requests);
         self

@@ -207,9 +207,6 @@ impl PartnerCenter {
         let limits = &self.shared.limits;
         loop {
             let held_back = |error: Error| error.after(call.last.clone());
-            if limits.is_throttled() {
-                call.permit = None;
-            }
             limits.wait_out_throttle(&self.shared.retry, &call.deadline).await.map_err(held_back)?;
             if call.permit.is_none() {
                 call.permit = limits.permit(&call.deadline).await?;
@@ -218,6 +215,7 @@ impl PartnerCenter {
             if !limits.is_throttled() {
                 return Ok(token);
             }
+            call.permit = None;
         }
     }
 

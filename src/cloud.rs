@@ -154,7 +154,8 @@ impl From<Cloud> for String {
 /// A URL that a token may be sent to, its path without trailing slash, and whether it is on loopback.
 pub(crate) fn checked_url(what: &str, text: &str) -> Result<(Url, bool), Error> {
     let wrong = |why: &str| Error::config(format!("{what} {why}"));
-    let no_url = || wrong("is no URL with a host: https://example.com, or http://localhost:8080 on loopback");
+    let no_url =
+        || wrong("is not a URL with a host: expected https://example.com, or http://localhost:8080 on loopback");
     let mut url = Url::parse(text.trim()).map_err(|error| no_url().caused_by(error))?;
     let on_loopback = match url.host() {
         Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),

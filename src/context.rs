@@ -60,7 +60,7 @@ impl RequestContext {
         self
     }
 
-    /// How long each call of the handle may take with all its attempts and waits, in place of the
+    /// How long each call of the handle may take with all its attempts and waits, instead of the
     /// client's [`call_timeout`](crate::Builder::call_timeout).
     #[must_use]
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
@@ -96,7 +96,7 @@ impl RequestContext {
         }
     }
 
-    /// Puts the locale, if one is set, in place of the client's.
+    /// Puts the locale, if one is set, instead of the client's.
     pub(crate) fn write_locale(&self, headers: &mut HeaderMap) -> Result<(), Error> {
         if let Some(locale) = &self.locale {
             let value = filled_header_value("the locale of the request context", locale);

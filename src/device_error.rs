@@ -11,7 +11,7 @@ use crate::redact::on_one_line;
 
 /// Why a device failed.
 ///
-/// Known codes are recognised by their number and, where that is no known one, by their name. What
+/// Known codes are recognised by their number or, if that is unknown, by their name. What
 /// came is kept as it was.
 ///
 /// ```

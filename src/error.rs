@@ -2,6 +2,7 @@
 //! service said, and predicates whose docs say what to do.
 
 mod display;
+mod predicates;
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -324,82 +325,6 @@ impl Error {
     /// The ids sent are the same for all of them.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
-    }
-
-    /// Whether the same call may succeed later: broken connections, time-outs, 408, 429, 500, 502,
-    /// 503, 504, and the like of a sign-in.
-    ///
-    /// The client asks this itself. If it says so of an error that you got, then the client's own
-    /// retries, its time or its budget for retries were used up: try again much later.
-    #[must_use]
-    pub fn is_retryable(&self) -> bool {
-        self.0.transient
-    }
-
-    /// 404: the service does not know the customer or the upload. Check both ids, and that the
-    /// upload was made for this customer.
-    #[must_use]
-    pub fn is_not_found(&self) -> bool {
-        self.is_of_service(StatusCode::NOT_FOUND)
-    }
-
-    /// 401: the service refused the token, and a fresh one if the credential had one. Look whether the
-    /// application may call Partner Center, and whether its tokens are for this cloud.
-    #[must_use]
-    pub fn is_unauthorized(&self) -> bool {
-        self.is_of_service(StatusCode::UNAUTHORIZED)
-    }
-
-    /// 401 with [code](Self::code) `900421`: the user behind the token signed in without multi-factor
-    /// authentication; or a sign-in that was refused for want of it (AADSTS 50072, 50074, 50076, 50078,
-    /// 50079, 50158). No new token of the same sign-in helps: have the user sign in again, with it.
-    #[must_use]
-    pub fn is_mfa_required(&self) -> bool {
-        let of_sign_in = |code: &u64| matches!(code, 50_072 | 50_074 | 50_076 | 50_078 | 50_079 | 50_158);
-        self.is_unauthorized() && self.code() == Some("900421")
-            || self.0.kind == ErrorKind::Credential && self.error_codes().iter().any(of_sign_in)
-    }
-
-    /// 429: too many calls. Wait [`retry_after`](Self::retry_after), then call less often and less
-    /// in parallel: every further request counts against the limit too.
-    #[must_use]
-    pub fn is_throttled(&self) -> bool {
-        self.is_of_service(StatusCode::TOO_MANY_REQUESTS)
-    }
-
-    /// Time ran out. The service may be slow, or the connection is.
-    #[must_use]
-    pub fn is_timeout(&self) -> bool {
-        self.0.timeout
-    }
-
-    /// Whether the request certainly changed nothing at the service: it was not sent, or the service says
-    /// that it was not done.
-    pub(crate) fn had_no_effect(&self) -> bool {
-        let source = self.0.source.as_deref().and_then(|source| source.downcast_ref::<reqwest::Error>());
-        match self.0.kind {
-            ErrorKind::Credential => true,
-            ErrorKind::Transport => source.is_some_and(reqwest::Error::is_connect),
-            _ => {
-                self.is_throttled()
-                    || self.is_of_service(StatusCode::SERVICE_UNAVAILABLE) && self.0.retry_after.is_some()
-            }
-        }
-    }
-
-    /// Whether another token may do better.
-    pub(crate) fn refuses_token(&self) -> bool {
-        self.is_unauthorized() && !self.is_mfa_required()
-    }
-
-    /// Whether the service asks all calls of the client to wait.
-    pub(crate) fn holds_the_client(&self) -> bool {
-        let is_busy = self.is_throttled() || self.is_of_service(StatusCode::SERVICE_UNAVAILABLE);
-        is_busy && self.0.retry_after.is_some_and(|wait| !wait.is_zero())
-    }
-
-    fn is_of_service(&self, status: StatusCode) -> bool {
-        self.0.kind == ErrorKind::Service && self.status() == Some(status)
     }
 }
 

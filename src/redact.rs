@@ -31,7 +31,7 @@ impl<'s> Secrets<'s> {
         Self(long.map(|text| Secret { text, runs: OnceCell::new() }).collect())
     }
 
-    /// Whether one of them is in this text as it is: a quick search, for what is no error.
+    /// Whether one of them is in this text as it is: a quick search, for successes.
     pub(crate) fn are_in(&self, text: &[u8]) -> bool {
         self.0.iter().any(|secret| memmem::find(text, secret.text).is_some())
     }
@@ -124,9 +124,9 @@ pub(crate) fn on_one_line(text: &str) -> String {
     line.chars().map(|c| if is_printable(c) { c } else { ' ' }).chain(rest.chars()).collect()
 }
 
-/// A foreign text up to its query, in which secrets stand.
+/// A foreign text up to its query or fragment, where secrets stand.
 pub(crate) fn without_query(text: &str) -> String {
-    on_one_line(text.split('?').next().unwrap_or_default())
+    on_one_line(text.split(['?', '#']).next().unwrap_or_default())
 }
 
 /// The beginning of a text that may be a secret in the wrong place.

@@ -123,7 +123,7 @@ impl BatchUploadStatus {
     /// Waits until the upload has ended, and returns its last status.
     ///
     /// An upload that ended with errors of devices is `Ok`: what its devices came to is data. A status
-    /// that this crate does not know is no end. All requests carry the same `MS-CorrelationId`.
+    /// that this crate does not know does not end the wait. All requests carry the same `MS-CorrelationId`.
     /// Dropping the future stops it.
     ///
     /// ```

@@ -52,9 +52,9 @@ fn base_urls_other_than_https_are_refused_but_on_loopback() {
 #[test]
 fn a_base_url_that_is_none_is_refused() {
     for (url, why) in [
-        ("", "is no URL with a host"),
-        ("api.partnercenter.microsoft.com", "is no URL with a host"),
-        ("https://", "is no URL with a host"),
+        ("", "is not a URL with a host"),
+        ("api.partnercenter.microsoft.com", "is not a URL with a host"),
+        ("https://", "is not a URL with a host"),
         ("https://user:secret@example.com", "user name or password"),
         ("https://example.com/?a=b", "query or a fragment"),
         ("https://example.com/#a", "query or a fragment"),
@@ -63,7 +63,7 @@ fn a_base_url_that_is_none_is_refused() {
         ("https://example.com/v1/customers/", "must not have /v1"),
         ("localhost:8080", "http://localhost:8080 on loopback"),
         ("127.0.0.1:8080", "http://localhost:8080 on loopback"),
-        ("data:text/plain,x", "is no URL with a host"),
+        ("data:text/plain,x", "is not a URL with a host"),
     ] {
         let message = refusal(builder().base_url(url));
         assert!(message.contains(why) && !message.contains("secret"), "{url}: {message}");

@@ -169,6 +169,7 @@ fn a_token_in_the_wrong_place_is_cut() {
     for error in [
         token.parse::<CustomerId>().unwrap_err(),
         token.parse::<Cloud>().unwrap_err(),
+        token.parse::<UploadLocation>().unwrap_err(),
         builder().header(token, "naïve").build().unwrap_err(),
         builder().header(format!("{token}:"), "").build().unwrap_err(),
     ] {
