@@ -133,7 +133,7 @@ fn adapt_struct(item: &mut syn::ItemStruct, own: &OwnTypes) -> Result<TokenStrea
             return Err(format!("components/schemas/{name}: two members become the same field `{field}`"));
         }
         let ty = field.ty.to_token_stream().to_string();
-        if ty.contains("PartnerDateTime") {
+        if ty.contains("crate :: models :: PartnerDateTime") {
             // Lists and maps have a default already.
             let default = ty.contains("Option").then(|| quote!(default,));
             let as_sent = format!("<{ty} as crate::time::Times>::OnTheWire");

@@ -348,6 +348,24 @@ fn of_paths_and_responses() -> Edits {
             },
         } }),
         ),
+        ("a time of the service becomes a date-time", schema("PartnerDateTime", json!({ "format": "date-time" }))),
+        (
+            "the status becomes a closed enum, by reference alone",
+            both(
+                schema(
+                    "UploadStatus",
+                    json!({ "x-extensible-enum": null, "enum": ["unknown", "queued", "processing", "finished", "finished_with_errors"] }),
+                ),
+                members(
+                    "BatchUploadDetails",
+                    json!({ "status": { "allOf": null, "description": null, "$ref": "#/components/schemas/UploadStatus" } }),
+                ),
+            ),
+        ),
+        (
+            "a header parameter of an operation",
+            json!({ "components": { "parameters": { "XLocale": { "name": "X-Other", "required": true } } } }),
+        ),
     ]
 }
 
