@@ -1,4 +1,4 @@
-//! What the service answers with: the schemas of the specification, as Rust types.
+//! The bodies of the service: the schemas of the specification, as Rust types.
 //!
 //! All members are optional because the service leaves members out, or sends null, without a rule
 //! that its documents state. Unknown members are ignored. The types are `#[non_exhaustive]`: a new

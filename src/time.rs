@@ -131,7 +131,7 @@ fn documented_form(text: &[u8]) -> Option<DateTime<Utc>> {
 #[cold]
 fn other_form(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
-    // No form is longer or begins otherwise: what is no time at all costs little.
+    // No form is longer or begins otherwise, so that other text is refused cheaply.
     if text.len() > 64 || !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '/' | '+' | '-')) {
         return None;
     }

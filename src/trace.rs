@@ -25,7 +25,7 @@ pub(crate) fn span(base_url: &Url, ids: CallIds) -> tracing::Span {
     )
 }
 
-/// What a call came to, as OpenTelemetry wants to have it of HTTP clients.
+/// Records how a call ended, in the fields that OpenTelemetry defines for HTTP clients.
 pub(crate) fn record<T>(span: &tracing::Span, attempts: u32, outcome: &Result<Response<T>, Error>) {
     if attempts > 1 {
         span.record("http.request.resend_count", attempts - 1);

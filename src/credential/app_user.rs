@@ -46,7 +46,7 @@ type Keep = dyn Fn(RefreshToken) -> BoxFuture<'static, Result<(), Box<dyn StdErr
 /// Signs in for a user by a refresh token: Microsoft's Secure Application Model.
 ///
 /// The user signs in once, with multi-factor authentication (the example `sign_in` does it). Each
-/// further sign-in gives a new refresh token in place of the old one:
+/// further sign-in gives a new refresh token instead of the old one:
 /// [register](Self::on_refresh_token) what keeps it.
 ///
 /// ```

@@ -163,7 +163,7 @@ fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl State {
-    /// Keeps what a request came to, unless another one has replaced it.
+    /// Keeps the outcome of a request, unless another one has replaced it.
     fn settle(&mut self, request: &Pending, outcome: &Outcome, refresh_before: Duration) {
         if self.pending.take_if(|pending| pending.outcome.same_channel(&request.outcome)).is_none() {
             return;

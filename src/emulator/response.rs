@@ -1,4 +1,4 @@
-//! Responses of the caller's own, byte for byte, and how they are sent.
+//! Responses that a test scripts, byte for byte, and how they are sent.
 
 use std::fmt::Display;
 use std::io::{self, Write};
