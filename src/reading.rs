@@ -3,8 +3,8 @@
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
-use crate::lenient;
 use crate::generated::types::UploadStatus;
+use crate::lenient;
 use crate::received::BYTE_ORDER_MARK;
 
 /// Reads a body that the service sent, in the way the client does: numbers for texts, any letter case,
