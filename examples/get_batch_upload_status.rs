@@ -11,12 +11,12 @@ use partner_center_devices::{BatchTrackingId, CustomerId};
 
 /// Shows the status of a device batch upload and of its devices
 #[derive(Parser)]
-#[command(after_help = common::ENVIRONMENT)]
+#[command(after_help = common::HELP)]
 struct Args {
-    /// The customer, by its Microsoft id
+    /// The customer ID
     #[arg(long, value_name = "GUID")]
     customer_id: Option<CustomerId>,
-    /// The upload, by the last part of the Location header that answered it
+    /// The tracking ID of the upload: the last segment of the Location header in the response to the upload
     #[arg(long, value_name = "GUID")]
     tracking_id: Option<BatchTrackingId>,
     #[command(flatten)]
@@ -30,9 +30,9 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> common::Result<()> {
     let service = args.service.connect().await?;
-    let stand_in = service.stand_in.as_ref();
-    let customer = id_or(args.customer_id, stand_in.map(Emulator::example_customer), "--customer-id")?;
-    let tracking = id_or(args.tracking_id, stand_in.map(Emulator::example_upload), "--tracking-id")?;
+    let emulator = service.emulator.as_ref();
+    let customer = id_or(args.customer_id, emulator.map(Emulator::example_customer), "--customer-id")?;
+    let tracking = id_or(args.tracking_id, emulator.map(Emulator::example_upload), "--tracking-id")?;
 
     let customer = service.partner.customers().by_id(customer);
     let upload = customer.batch_upload_status().by_id(tracking).get().await?;

@@ -11,9 +11,9 @@ use partner_center_devices::emulator::Emulator;
 
 /// Lists the device batches of a customer
 #[derive(Parser)]
-#[command(after_help = common::ENVIRONMENT)]
+#[command(after_help = common::HELP)]
 struct Args {
-    /// The customer, by its Microsoft id
+    /// The customer ID
     #[arg(long, value_name = "GUID")]
     customer_id: Option<CustomerId>,
     #[command(flatten)]
@@ -27,8 +27,8 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> common::Result<()> {
     let service = args.service.connect().await?;
-    let stand_in = service.stand_in.as_ref();
-    let customer = id_or(args.customer_id, stand_in.map(Emulator::example_customer), "--customer-id")?;
+    let emulator = service.emulator.as_ref();
+    let customer = id_or(args.customer_id, emulator.map(Emulator::example_customer), "--customer-id")?;
 
     let list = service.partner.customers().by_id(customer).device_batches().get().await?;
 

@@ -1,4 +1,4 @@
-//! Waits for the upload of a device batch to end, and shows its devices by status meanwhile.
+//! Waits for the upload of a device batch to end, and shows its devices by status in the meantime.
 
 mod common;
 
@@ -15,22 +15,22 @@ use partner_center_devices::{BatchTrackingId, CustomerId, Wait};
 
 /// Waits for the upload of a device batch to end
 #[derive(Parser)]
-#[command(after_help = common::ENVIRONMENT)]
+#[command(after_help = common::HELP)]
 struct Args {
-    /// The customer, by its Microsoft id
+    /// The customer ID
     #[arg(long, value_name = "GUID")]
     customer_id: Option<CustomerId>,
-    /// The upload, by the last part of the Location header that answered it
+    /// The tracking ID of the upload: the last segment of the Location header in the response to the upload
     #[arg(long, value_name = "GUID")]
     tracking_id: Option<BatchTrackingId>,
-    /// Customer and upload in one: the Location header that answered the upload
+    /// The Location header in the response to the upload, instead of both IDs
     #[arg(long, value_name = "URI", conflicts_with_all = ["customer_id", "tracking_id"])]
     location: Option<String>,
-    /// How often to ask; by default every 5 seconds at first and every 30 later
-    #[arg(long, value_name = "SECONDS", value_parser = common::seconds, allow_negative_numbers = true)]
+    /// The interval between requests, such as 30s; default: from 5s growing to 30s
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     interval: Option<Duration>,
-    /// How long to wait in all; an hour by default
-    #[arg(long, value_name = "SECONDS", value_parser = common::seconds, allow_negative_numbers = true)]
+    /// How long to wait, such as 10m; default: 1h
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     timeout: Option<Duration>,
     #[command(flatten)]
     service: ServiceArgs,
@@ -43,7 +43,7 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> common::Result<()> {
     let service = args.service.connect().await?;
-    let scripted = service.stand_in.as_ref().map(script);
+    let scripted = service.emulator.as_ref().map(script);
     let upload = match &args.location {
         Some(location) => service.partner.batch_upload(location)?,
         None => {
@@ -65,21 +65,21 @@ async fn run(args: Args) -> common::Result<()> {
     progress.set_style(ProgressStyle::with_template("{spinner} {elapsed_precise} {wide_msg}")?);
     progress.enable_steady_tick(Duration::from_millis(200));
     progress.set_message("waiting");
-    let shown = upload.watch(wait).try_fold(None, async |_, answer| {
-        let summary = answer.summary();
-        let words = common::printable(&format!("{}: {summary}", or_dash(&answer.status)));
+    let shown = upload.watch(wait).try_fold(None, async |_, response| {
+        let summary = response.summary();
+        let words = common::printable(&format!("{}: {summary}", or_dash(&response.status)));
         if progress.is_hidden() {
             common::tell(words);
         } else {
-            let bar = common::bar(&summary, 30).map(|bar| bar + " ");
+            let bar = common::bar(&summary, &console::Term::stderr(), 30).map(|bar| bar + " ");
             progress.set_message(bar.unwrap_or_default() + &words);
         }
-        Ok(Some(answer))
+        Ok(Some(response))
     });
     let ended = shown.await;
     progress.finish_and_clear();
     let ended = match ended {
-        Ok(ended) => ended.ok_or("there was no answer")?,
+        Ok(ended) => ended.ok_or("there was no response")?,
         Err(error) => {
             if let Some(last) = error.last_response() {
                 show(last)?;
@@ -100,7 +100,7 @@ fn show(upload: &BatchUploadDetails) -> common::Result<()> {
     Ok(())
 }
 
-/// Has the stand-in hold an upload that takes a few seconds.
+/// Adds an upload to the emulator that takes a few seconds.
 fn script(emulator: &Emulator) -> (CustomerId, BatchTrackingId) {
     let (customer, id) = (emulator.example_customer(), uuid::Uuid::new_v4().into());
     emulator.add_upload(

@@ -1,16 +1,16 @@
-//! What the examples share: where to call, as whom, and how to show what came back.
+//! What the examples share: the service to call, the credentials, and how to show a response.
 #![allow(dead_code, unreachable_pub)]
 
 use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::process::{self, ExitCode};
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::Parser;
 use clap::error::ErrorKind;
 use comfy_table::{ContentArrangement, Table, presets};
+use console::{Style, Term};
 use partner_center_devices::emulator::Emulator;
 use partner_center_devices::models::{BatchUploadDetails, DeviceUploadDetails, UploadStatus};
 use partner_center_devices::{
@@ -19,34 +19,29 @@ use partner_center_devices::{
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// What `--help` says about the environment.
-pub const ENVIRONMENT: &str = "\
-Environment:
-  PARTNER_CENTER_TOKEN          An access token that was got elsewhere. If it is set, the others are not read
-  PARTNER_CENTER_TENANT_ID      The partner's tenant: its GUID or a domain of it
-  PARTNER_CENTER_CLIENT_ID      The application that is registered there
-  PARTNER_CENTER_CLIENT_SECRET  One of its client secrets. With these three: app-only
-  PARTNER_CENTER_REFRESH_TOKEN  A user's refresh token, from the example sign_in. With it: app+user; a public
-                                client has no secret. The token that replaces it is not kept
-  NO_COLOR                      If it is set, there are no colours
-
-Without any of them, --base-url, --cloud and --authority, the stand-in service is started on loopback and asked.";
+/// The end of `--help`.
+pub const HELP: &str = "\
+Without credentials, --base-url, --cloud and --authority, the example starts the emulator and calls it.
+Set secrets in the environment: other users of the computer can see command lines.
+Set NO_COLOR to turn colors off.";
 
 #[derive(clap::Args)]
 pub struct ServiceArgs {
-    /// Where the service is, if not where its cloud has it: a gateway, or the stand-in service
+    /// The service, if it is not at the address of the cloud: a gateway or a running emulator
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
     #[command(flatten)]
-    pub cloud: CloudArgs,
+    cloud: CloudArgs,
+    #[command(flatten)]
+    credential: CredentialArgs,
 }
 
 #[derive(clap::Args)]
 pub struct CloudArgs {
-    /// The partner's cloud: global (which it is by default), china or us-government
+    /// The partner's cloud: global (default), china or us-government
     #[arg(long, value_name = "NAME")]
     cloud: Option<Cloud>,
-    /// Where to sign in, if not where the cloud does
+    /// The sign-in service, if it is not at the address of the cloud
     #[arg(long, value_name = "URL")]
     authority: Option<String>,
 }
@@ -65,101 +60,122 @@ impl CloudArgs {
     }
 }
 
-/// The service to call; the stand-in lives as long as this.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Credentials")]
+pub struct ApplicationArgs {
+    /// The partner's tenant: its GUID or one of its domains
+    #[arg(long, value_name = "TENANT", env = "PARTNER_CENTER_TENANT_ID", hide_env_values = true)]
+    tenant_id: Option<String>,
+    /// The application that is registered in the tenant
+    #[arg(long, value_name = "GUID", env = "PARTNER_CENTER_CLIENT_ID", hide_env_values = true)]
+    client_id: Option<String>,
+    /// A client secret of the application. A public client has none
+    #[arg(long, value_name = "SECRET", env = "PARTNER_CENTER_CLIENT_SECRET", hide_env_values = true)]
+    client_secret: Option<String>,
+}
+
+impl ApplicationArgs {
+    /// Also true if a value is empty: an emulator must not respond where a secret is missing.
+    pub fn are_given(&self) -> bool {
+        self.tenant_id.is_some() || self.client_id.is_some() || self.client_secret.is_some()
+    }
+
+    /// The tenant ID and the client ID.
+    pub fn ids(&self) -> Result<(&str, &str)> {
+        let needed = |value, name| not_empty(value).ok_or_else(|| format!("{name} is not set or is empty"));
+        let tenant_id = needed(&self.tenant_id, "PARTNER_CENTER_TENANT_ID")?;
+        Ok((tenant_id, needed(&self.client_id, "PARTNER_CENTER_CLIENT_ID")?))
+    }
+
+    pub fn client_secret(&self) -> Option<&str> {
+        not_empty(&self.client_secret)
+    }
+}
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Credentials")]
+struct CredentialArgs {
+    /// An access token from elsewhere. The other credentials are then ignored
+    #[arg(long, value_name = "TOKEN", env = "PARTNER_CENTER_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    #[command(flatten)]
+    application: ApplicationArgs,
+    /// A user's refresh token, from the example sign_in: calls are then app+user instead of app-only.
+    /// The example does not keep the refresh token that replaces it
+    #[arg(long, value_name = "TOKEN", env = "PARTNER_CENTER_REFRESH_TOKEN", hide_env_values = true)]
+    refresh_token: Option<String>,
+}
+
+impl CredentialArgs {
+    fn credential(&self) -> Result<Option<Box<dyn Credential>>> {
+        if let Some(token) = not_empty(&self.token) {
+            return Ok(Some(Box::new(AccessToken::new(token))));
+        }
+        if !self.application.are_given() && self.refresh_token.is_none() {
+            return if self.token.is_some() { Err("PARTNER_CENTER_TOKEN is empty".into()) } else { Ok(None) };
+        }
+        let (tenant_id, client_id) = self.application.ids()?;
+        Ok(Some(match (self.application.client_secret(), not_empty(&self.refresh_token)) {
+            (Some(secret), Some(token)) => Box::new(AppUserCredential::new(tenant_id, client_id, secret, token)?),
+            (None, Some(token)) => Box::new(AppUserCredential::public_client(tenant_id, client_id, token)?),
+            (Some(secret), None) => Box::new(AppOnlyCredential::new(tenant_id, client_id, secret)?),
+            (None, None) => {
+                return Err("neither PARTNER_CENTER_CLIENT_SECRET nor PARTNER_CENTER_REFRESH_TOKEN is set".into());
+            }
+        }))
+    }
+}
+
+fn not_empty(value: &Option<String>) -> Option<&str> {
+    value.as_deref().map(str::trim).filter(|value| !value.is_empty())
+}
+
+/// The service to call. An emulator that was started for it stops when this is dropped.
 pub struct Service {
     pub partner: PartnerCenter,
-    pub stand_in: Option<Emulator>,
+    pub emulator: Option<Emulator>,
 }
 
 impl ServiceArgs {
     pub async fn connect(&self) -> Result<Service> {
-        let credential = match (credential()?, &self.base_url) {
+        let credential = match (self.credential.credential()?, &self.base_url) {
             (Some(credential), _) => credential,
             (None, None) if !self.cloud.are_given() => {
-                let stand_in = Emulator::start().await?;
-                tell(format!("no credentials are set: asking the stand-in service at {}", stand_in.base_url()));
-                return Ok(Service { partner: stand_in.partner(), stand_in: Some(stand_in) });
+                let emulator = Emulator::start().await?;
+                tell(format!("no credentials are set: calling the emulator at {}", emulator.base_url()));
+                return Ok(Service { partner: emulator.partner(), emulator: Some(emulator) });
             }
-            // A stand-in that runs elsewhere takes any token; no other address without https is accepted.
+            // A running emulator accepts any token. The client refuses other addresses without https.
             (None, Some(url)) if !url.to_ascii_lowercase().starts_with("https:") => Box::new(AccessToken::new("any")),
-            (None, _) => return Err("no credentials are set; --help names the variables".into()),
+            (None, _) => return Err("no credentials are set; see --help".into()),
         };
         let mut builder = PartnerCenter::builder(credential).cloud(self.cloud.cloud()?);
         if let Some(url) = &self.base_url {
             builder = builder.base_url(url);
         }
-        Ok(Service { partner: builder.application_name("partner-center-devices examples").build()?, stand_in: None })
+        Ok(Service { partner: builder.application_name("partner-center-devices examples").build()?, emulator: None })
     }
 }
 
-const VARIABLES: [&str; 5] = ["TOKEN", "TENANT_ID", "CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN"];
-
-/// Whether the environment says who calls. A variable that is set but empty says so, too: where a
-/// secret is missing, an answer of the stand-in would only look like one.
-pub fn is_somebody() -> bool {
-    VARIABLES.iter().any(|name| std::env::var_os(format!("PARTNER_CENTER_{name}")).is_some())
+/// The ID from the command line, or the example of the emulator.
+pub fn id_or<T>(given: Option<T>, of_emulator: Option<T>, option: &str) -> Result<T> {
+    given.or(of_emulator).ok_or_else(|| format!("{option} <GUID> is required").into())
 }
 
-/// A variable of the environment, if it is set and not empty.
-pub fn variable(name: &str) -> Result<Option<String>> {
-    match std::env::var(name) {
-        Ok(value) => Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty())),
-        Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(_) => Err(format!("{name} is not text").into()),
-    }
-}
-
-/// The same; without it, the error that names it.
-pub fn needed(name: &str) -> Result<String> {
-    variable(name)?.ok_or_else(|| format!("{name} is not set, or empty").into())
-}
-
-fn credential() -> Result<Option<Box<dyn Credential>>> {
-    if let Some(token) = variable("PARTNER_CENTER_TOKEN")? {
-        return Ok(Some(Box::new(AccessToken::new(token))));
-    }
-    if !is_somebody() {
-        return Ok(None);
-    }
-    if VARIABLES[1..].iter().all(|name| std::env::var_os(format!("PARTNER_CENTER_{name}")).is_none()) {
-        return Err("PARTNER_CENTER_TOKEN is empty".into());
-    }
-    let (tenant, client_id) = (needed("PARTNER_CENTER_TENANT_ID")?, needed("PARTNER_CENTER_CLIENT_ID")?);
-    let secret = variable("PARTNER_CENTER_CLIENT_SECRET")?;
-    Ok(Some(match (secret, variable("PARTNER_CENTER_REFRESH_TOKEN")?) {
-        (Some(secret), Some(token)) => Box::new(AppUserCredential::new(tenant, client_id, secret, token)?),
-        (None, Some(token)) => Box::new(AppUserCredential::public_client(tenant, client_id, token)?),
-        (Some(secret), None) => Box::new(AppOnlyCredential::new(tenant, client_id, secret)?),
-        (None, None) => {
-            return Err("neither PARTNER_CENTER_CLIENT_SECRET nor PARTNER_CENTER_REFRESH_TOKEN is set".into());
-        }
-    }))
-}
-
-/// The id that was given; the stand-in has one of its own.
-pub fn id_or<T>(given: Option<T>, of_stand_in: Option<T>, option: &str) -> Result<T> {
-    given
-        .or(of_stand_in)
-        .ok_or_else(|| format!("{option} <GUID> is needed: only the stand-in that starts by itself has its own").into())
-}
-
-/// Reads the command line; ends the program with one line if it cannot.
+/// Reads the command line. An error ends the program with one line.
 pub fn parse<A: Parser>() -> A {
-    let error = match A::try_parse() {
-        Ok(args) => return args,
-        Err(error) => error,
-    };
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        let _ = error.print();
-        process::exit(0);
-    }
-    let text = error.render().to_string();
-    let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-    tell(lines.join(" "));
-    process::exit(2);
+    A::try_parse().unwrap_or_else(|error| {
+        if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+            error.exit();
+        }
+        let text = error.render().to_string();
+        let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+        tell(lines.join(" "));
+        process::exit(2);
+    })
 }
 
-/// Ends the program: on an error with one line that has all its causes.
+/// Ends the program. An error is one line with all its causes.
 pub fn end(outcome: Result<()>) -> ExitCode {
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     tell(format!("error: {}", with_causes(&*error)));
@@ -168,119 +184,89 @@ pub fn end(outcome: Result<()>) -> ExitCode {
 
 /// An error and all its causes, on one line.
 pub fn with_causes(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        line = format!("{line}: {cause}");
-        source = cause.source();
-    }
-    printable(&line)
+    let causes = std::iter::successors(Some(error), |error| (*error).source());
+    printable(&causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
 }
 
-/// Standard output. Who reads it may have enough: that is no error.
-pub struct Output;
-
-impl Write for Output {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        or_leave(io::stdout().write(bytes))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        or_leave(io::stdout().flush())
-    }
-}
-
-fn or_leave<T>(written: io::Result<T>) -> io::Result<T> {
-    match written {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
-        written => written,
-    }
-}
-
-/// Writes a line to standard output.
+/// Writes a line to standard output. That its reader has closed it is not an error.
 pub fn say(line: impl Display) -> Result<()> {
-    writeln!(Output, "{line}").map_err(|error| format!("cannot write: {error}").into())
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
+        written => written.map_err(|error| format!("cannot write to standard output: {error}").into()),
+    }
 }
 
-/// Writes a line to standard error, if anybody reads it.
+/// Writes a line to standard error, if it is open.
 pub fn tell(line: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{}", printable(&line.to_string()));
+    let _ = writeln!(io::stderr(), "{}", printable(&line.to_string()));
 }
 
-/// A table that fits into the terminal, if there is one.
+/// A table, as wide as the terminal.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_header(header.to_vec());
     if io::stdout().is_terminal() {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(console::Term::stdout().size().1);
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(Term::stdout().size().1);
     }
     table
 }
 
 pub fn time(time: Option<DateTime<Utc>>) -> String {
-    time.map_or_else(|| "-".to_owned(), |time| time.format("%Y-%m-%d %H:%M:%S UTC").to_string())
+    or_dash(&time.map(|time| time.format("%Y-%m-%d %H:%M:%S UTC")))
 }
 
 pub fn or_dash(value: &Option<impl Display>) -> String {
     value.as_ref().map_or_else(|| "-".to_owned(), |value| printable(&value.to_string()))
 }
 
-/// Foreign text must not drive the terminal, nor turn its text around.
+/// Replaces control characters, so that text from elsewhere cannot control the terminal or reverse its text.
 pub fn printable(text: &str) -> String {
-    let turns =
-        |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if c.is_control() || turns(c) { ' ' } else { c }).collect()
+    let is_control = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.replace(is_control, " ")
 }
 
-/// A duration from a number of seconds.
-pub fn seconds(text: &str) -> std::result::Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    Duration::try_from_secs_f64(seconds).map_err(|_| "not a number of seconds".to_owned())
-}
-
-/// The devices by status, as a bar where the terminal can show it, and in words.
+/// Devices by status, in words and on a terminal also as a bar.
 pub fn picture(summary: &UploadSummary) -> String {
-    let words = printable(&summary.to_string());
-    match bar(summary, console::Term::stdout().size().1.saturating_sub(12)) {
-        Some(bar) if io::stdout().is_terminal() => format!("{bar}\n           {words}"),
+    let (words, term) = (printable(&summary.to_string()), Term::stdout());
+    match bar(summary, &term, term.size().1.saturating_sub(12)) {
+        Some(bar) if term.is_term() => format!("{bar}\n           {words}"),
         _ => words,
     }
 }
 
-/// The devices by status, as a bar of so many cells; none where there is nothing to show, or no room,
-/// or no terminal that can show it.
-pub fn bar(summary: &UploadSummary, cells: u16) -> Option<String> {
-    let width = usize::from(cells.min(88));
-    let is_dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
-    let locales = ["LC_ALL", "LC_CTYPE", "LANG"].map(|name| variable(name).ok().flatten());
-    let locale = locales.into_iter().flatten().next().unwrap_or_else(|| "UTF-8".to_owned()).to_lowercase();
-    let knows_blocks = locale.contains("utf-8") || locale.contains("utf8");
-    if summary.devices == 0 || width < 20 || summary.by_status.len() > width || is_dumb || !knows_blocks {
+/// Devices by status as a bar of at most so many cells. `None` if there are no devices, too few cells, or
+/// a terminal that cannot show blocks.
+pub fn bar(summary: &UploadSummary, term: &Term, cells: u16) -> Option<String> {
+    let (width, parts) = (usize::from(cells.min(88)), summary.by_status.len());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(|name| std::env::var(name).ok());
+    let locale = locale.map(|locale| locale.to_lowercase()).find(|locale| !locale.is_empty());
+    let has_blocks = locale.is_none_or(|locale| locale.contains("utf-8") || locale.contains("utf8"));
+    if summary.devices == 0 || width < 20 || parts > width || console::is_dumb() || !has_blocks {
         return None;
     }
-    let in_colour = variable("NO_COLOR").is_ok_and(|value| value.is_none());
     let mut bar = String::new();
     let (mut devices, mut filled) = (0, 0);
     for (place, (status, count)) in summary.by_status.iter().enumerate() {
-        // Each status ends where its share ends, so that the parts add up to the whole; and each has a
-        // cell at least.
+        // Each part ends where its share of the sum ends, so that the bar is full; and has at least one cell.
         devices += count;
-        let still_to_come = summary.by_status.len() - place - 1;
-        let end = (devices * width / summary.devices).max(filled + 1).min(width - still_to_come);
+        let end = (devices * width / summary.devices).max(filled + 1).min(width - (parts - place - 1));
         let (cell, style) = match status {
-            UploadStatus::Finished => ("█", console::Style::new().green()),
-            UploadStatus::FinishedWithErrors => ("▒", console::Style::new().red()),
-            UploadStatus::Processing | UploadStatus::InProgress => ("▓", console::Style::new().yellow()),
-            _ => ("░", console::Style::new().dim()),
+            UploadStatus::Finished => ("█", Style::new().green()),
+            UploadStatus::FinishedWithErrors => ("▒", Style::new().red()),
+            UploadStatus::Processing | UploadStatus::InProgress => ("▓", Style::new().yellow()),
+            _ => ("░", Style::new().dim()),
         };
-        let part = cell.repeat(end - filled);
-        bar += &if in_colour { style.force_styling(true).apply_to(part).to_string() } else { part };
+        let style = style.force_styling(term.features().colors_supported());
+        bar += &style.apply_to(cell.repeat(end - filled)).to_string();
         filled = end;
     }
     Some(bar)
 }
 
-/// How an upload of the stand-in ends: six devices, two of them with errors.
+/// How an upload to the emulator ends: six devices, two of them with errors.
 pub fn scripted_upload() -> BatchUploadDetails {
     let mut details = BatchUploadDetails::default();
     details.status = Some(UploadStatus::FinishedWithErrors);

@@ -1,5 +1,5 @@
-//! Responses that clients have to survive, each under a customer of its own, so that one running
-//! emulator serves all of them: to a person with curl, and to the clients in `tests/clients`.
+//! Responses that clients must handle. Each has its own customer ID, so that one running emulator serves
+//! all of them, to curl and to the clients in `tests/clients`.
 
 use http::StatusCode;
 use partner_center_devices::CustomerId;
@@ -17,7 +17,7 @@ pub(crate) struct Case {
 
 impl Case {
     pub(crate) fn add_to(&self, emulator: &Emulator) -> CustomerId {
-        // Version 4 and its variant, because some clients check that.
+        // Some clients accept only version 4.
         let customer = Uuid::from_u128(0x00000000_0000_4000_8000_000000000000 + self.customer);
         let path = format!("/v1/customers/{customer}");
         let upload = emulator.example_upload();
@@ -27,7 +27,7 @@ impl Case {
     }
 }
 
-/// The cases whose customers `tests/clients/cases.json` names, too.
+/// All cases. `tests/clients/cases.json` has their customer IDs, too.
 pub(crate) fn all() -> Vec<Case> {
     let both = |response: ScriptedResponse| (response.clone(), response);
     let ok = |upload: Value, batches: Value| {

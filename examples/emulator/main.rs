@@ -1,4 +1,4 @@
-//! Runs the stand-in service alone, for other languages and for curl.
+//! Runs the emulator by itself, for clients in other languages and for curl.
 
 mod cases;
 #[path = "../common/mod.rs"]
@@ -9,13 +9,13 @@ use std::process::ExitCode;
 use clap::Parser;
 use partner_center_devices::emulator::Emulator;
 
-/// Runs the stand-in service on loopback until it is stopped
+/// Runs an emulator of the service on loopback until it is stopped
 ///
-/// Beside the documented example it holds responses that the service or a gateway in front of it may
-/// send, each under a customer ID of its own; they are listed at the start.
+/// Besides the documented examples it has other responses that the service or a gateway may send. Each has
+/// its own customer ID, which is printed at the start.
 #[derive(Parser)]
 struct Args {
-    /// The port to listen on; 0 takes a free one
+    /// The port to listen on; 0 chooses a free port
     #[arg(long, default_value_t = 8080)]
     port: u16,
 }
@@ -29,16 +29,17 @@ async fn run(args: Args) -> common::Result<()> {
     let emulator =
         Emulator::start_on(args.port).await.map_err(|error| format!("cannot listen on port {}: {error}", args.port))?;
     let (customer, upload) = (emulator.example_customer(), emulator.example_upload());
-    common::say(format_args!("the stand-in service listens at {}; try", emulator.base_url()))?;
+    common::say(format_args!("the emulator listens at {}", emulator.base_url()))?;
+    common::say("Try:")?;
     for path in [format!("batchJobStatus/{upload}"), "deviceBatches".to_owned()] {
         let url = format!("{}/v1/customers/{customer}/{path}", emulator.base_url());
         common::say(format_args!("  curl -H 'Authorization: Bearer any' {url}"))?;
     }
-    common::say(format_args!("with the ID of one of these customers, both respond with"))?;
+    common::say("These customer IDs get other responses:")?;
     for case in cases::all() {
         let customer = case.add_to(&emulator);
         common::say(format_args!("  {customer}  {:<16}  {}", case.name, case.what))?;
     }
-    common::say(format_args!("it signs in at {}/<tenant>/oauth2/v2.0/token", emulator.base_url()))?;
+    common::say(format_args!("The token endpoint is {}/<tenant>/oauth2/v2.0/token", emulator.base_url()))?;
     std::future::pending().await
 }

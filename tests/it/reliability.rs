@@ -12,7 +12,7 @@ use partner_center_devices::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::server::{Reply, Server, answer, upload};
 
@@ -154,9 +154,7 @@ async fn a_call_that_waits_out_a_throttle_keeps_no_place_in_flight() {
         let call = upload(&partner);
         async move { call.get().await }
     });
-    while server.requests().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    server.received(1).await;
     // It sleeps by now, or holds the only place until its answer is read; then this one has it.
     let hurried = partner.with(RequestContext::new().call_timeout(Duration::from_secs(30)));
     let error = upload(&hurried).get().await.unwrap_err();
@@ -238,9 +236,7 @@ async fn a_call_that_is_held_back_after_an_attempt_tells_of_that_attempt() {
         let call = upload(&partner);
         async move { call.get().await.unwrap_err() }
     });
-    while server.requests().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    server.received(1).await;
     assert!(upload(&partner).get().await.unwrap_err().is_throttled());
     let error = first.await.unwrap();
     assert_eq!(error.attempts(), 1);
@@ -255,14 +251,9 @@ async fn a_dropped_call_sends_nothing_more() {
     let server = Server::new([Reply::Send(stalled), reply("200 OK", &[])]).await;
     let partner = retrying(&server);
     let handle = upload(&partner);
-    let arrived = async {
-        while server.requests().is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
     tokio::select! {
         biased;
-        () = arrived => {}
+        () = server.received(1) => {}
         _ = handle.get() => panic!("the call ended"),
     }
     // A later call of the same client takes the reply that the dropped call left, and none is missing.
@@ -456,8 +447,9 @@ async fn the_floor_lets_few_calls_retry() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_in_flight_stay_within_their_bound() {
-    // As long as no answer comes, no more than three requests do.
-    let server = Server::new((0..40).map(|_| Reply::Send(Vec::new()))).await;
+    let go_on: Vec<_> = (0..40).map(|_| Arc::new(Notify::new())).collect();
+    let held = |go_on: &Arc<Notify>| Reply::SendInTwo(Vec::new(), Arc::clone(go_on), answer("200 OK", &[], "{}"));
+    let server = Server::new(go_on.iter().map(held)).await;
     let partner = server.builder().max_in_flight(3).build().unwrap();
     let calls: Vec<_> = (0..40)
         .map(|_| {
@@ -465,13 +457,11 @@ async fn calls_in_flight_stay_within_their_bound() {
             tokio::spawn(async move { call.get().await })
         })
         .collect();
-    while server.requests().len() < 3 {
-        tokio::task::yield_now().await;
+    for (responses, go_on) in go_on.iter().take(38).enumerate() {
+        server.received(responses + 3).await;
+        assert_eq!(server.requests().len(), responses + 3, "the next call waits for a response");
+        go_on.notify_one();
     }
-    for _ in 0..10_000 {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(server.requests().len(), 3);
     calls.iter().for_each(tokio::task::JoinHandle::abort);
 
     let server = Server::new((0..40).map(|_| reply("200 OK", &[]))).await;
@@ -487,9 +477,7 @@ async fn waiting_for_a_place_in_flight_counts_against_the_time_of_the_call() {
         let call = upload(&partner);
         async move { call.get().await }
     });
-    while server.requests().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    server.received(1).await;
     let hurried = partner.with(RequestContext::new().call_timeout(Duration::from_millis(50)));
     let error = upload(&hurried).get().await.unwrap_err();
     assert!(error.is_timeout() && error.source().is_none());

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use partner_center_devices::{AccessToken, BatchUploadStatus, Builder, Customer, PartnerCenter, RetryPolicy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 pub const TOKEN: &str = "eyJ-a-token-that-nobody-may-see";
@@ -28,10 +28,19 @@ pub enum Reply {
 
 type Texts = Arc<Mutex<Vec<String>>>;
 
+/// The requests so far.
+#[derive(Clone)]
+struct Seen {
+    requests: Texts,
+    bodies: Texts,
+    counter: watch::Sender<usize>,
+}
+
 pub struct Server {
     pub base_url: String,
     requests: Texts,
     bodies: Texts,
+    count: watch::Receiver<usize>,
     task: JoinHandle<()>,
 }
 
@@ -44,14 +53,15 @@ impl Server {
         let replies = Arc::new(Mutex::new(replies.into_iter().collect::<VecDeque<_>>()));
         let requests = Arc::new(Mutex::new(Vec::new()));
         let bodies = Arc::new(Mutex::new(Vec::new()));
-        let seen = (Arc::clone(&requests), Arc::clone(&bodies));
+        let (counter, count) = watch::channel(0);
+        let seen = Seen { requests: Arc::clone(&requests), bodies: Arc::clone(&bodies), counter };
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 tokio::spawn(serve(stream, Arc::clone(&replies), seen.clone()));
             }
         });
-        Self { base_url, requests, bodies, task }
+        Self { base_url, requests, bodies, count, task }
     }
 
     pub async fn answering(answer: Vec<u8>) -> Self {
@@ -83,6 +93,11 @@ impl Server {
     /// The heads of the requests so far, as they came.
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
+    }
+
+    /// Waits until there were so many requests.
+    pub async fn received(&self, count: usize) {
+        self.count.clone().wait_for(|received| *received >= count).await.unwrap();
     }
 
     /// The members of the form that is the body of the n-th request.
@@ -142,7 +157,7 @@ pub fn documented(name: &str) -> Vec<u8> {
     answer(status, &headers, body)
 }
 
-async fn serve(mut stream: TcpStream, replies: Arc<Mutex<VecDeque<Reply>>>, (requests, bodies): (Texts, Texts)) {
+async fn serve(mut stream: TcpStream, replies: Arc<Mutex<VecDeque<Reply>>>, seen: Seen) {
     let mut received = Vec::new();
     loop {
         let end = received.windows(4).position(|bytes| bytes == b"\r\n\r\n").map(|end| end + 4);
@@ -161,8 +176,9 @@ async fn serve(mut stream: TcpStream, replies: Arc<Mutex<VecDeque<Reply>>>, (req
             Reply::Send(answer("599 Unmatched", &[], said))
         };
         let reply = replies.lock().unwrap().pop_front().unwrap_or_else(unmatched);
-        requests.lock().unwrap().push(head);
-        bodies.lock().unwrap().push(String::from_utf8(body).unwrap());
+        seen.bodies.lock().unwrap().push(String::from_utf8(body).unwrap());
+        seen.requests.lock().unwrap().push(head);
+        seen.counter.send_modify(|count| *count += 1);
         if let Reply::SendInTwo(first, go_on, _) = &reply {
             if stream.write_all(first).await.is_err() {
                 return;

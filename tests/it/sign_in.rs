@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use http::StatusCode;
 use partner_center_devices::emulator::Emulator;
@@ -14,6 +15,7 @@ use partner_center_devices::{
     PartnerCenter, RequestContext, RetryPolicy, TokenFuture, TokenRequest,
 };
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::server::{Reply, Server, answer, upload};
@@ -245,23 +247,23 @@ async fn a_thousand_first_calls_sign_in_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiter_that_is_dropped_harms_nobody() {
-    let emulator = Emulator::start().await.unwrap();
-    emulator.delay_sign_ins(Duration::from_millis(100));
-    let partner = partner(&emulator, app_user());
+    let go_on = Arc::new(Notify::new());
+    let Reply::Send(response) = token("good-token") else { unreachable!() };
+    let server = Server::new([Reply::SendInTwo(Vec::new(), Arc::clone(&go_on), response), ok("{}")]).await;
+    let partner = at(cloud(&server), app_user()).build().unwrap();
     let calls: Vec<_> = (0..10)
         .map(|_| {
             let upload = upload(&partner);
             tokio::spawn(async move { upload.get().await })
         })
         .collect();
-    while emulator.sign_ins() == 0 {
-        tokio::task::yield_now().await;
-    }
+    server.received(1).await;
     for call in &calls[..9] {
         call.abort();
     }
+    go_on.notify_one();
     calls.into_iter().next_back().unwrap().await.unwrap().unwrap();
-    assert_eq!(emulator.sign_ins(), 1);
+    assert_eq!((server.requests().len(), bearer(&server, 1).as_str()), (2, "good-token"));
 }
 
 /// Makes a call that leaves its sign-in, which takes longer than the call has.
@@ -619,16 +621,12 @@ async fn a_call_asks_for_its_token_when_it_has_its_permit() {
     let partner = partner.build().unwrap();
     let [stalled, waiting] = [upload(&partner), upload(&partner)].map(|call| async move { call.get().await });
     let stalled = tokio::spawn(stalled);
-    while server.requests().is_empty() {
-        tokio::task::yield_now().await;
-    }
-    let waiting = tokio::spawn(waiting);
-    for _ in 0..1000 {
-        tokio::task::yield_now().await;
-    }
+    server.received(1).await;
+    let mut waiting = std::pin::pin!(waiting);
+    assert!(waiting.as_mut().now_or_never().is_none());
     assert_eq!(credential.asked.load(SeqCst), 1, "what it asks for now could expire in the queue");
     stalled.abort();
-    waiting.await.unwrap().unwrap();
+    waiting.await.unwrap();
     assert_eq!(bearer(&server, 1), "token-number-1");
 }
 

@@ -10,7 +10,8 @@ use partner_center_devices::{
 };
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use crate::server::{Reply, Server, answer, upload};
 use crate::sign_in::{Clock, app_only, app_user, at, bearer, cloud, ok, token};
@@ -26,7 +27,7 @@ fn slow(response: &[u8], first: usize) -> (Reply, Arc<Notify>) {
     (Reply::SendInTwo(response[..first].to_vec(), Arc::clone(&go_on), response[first..].to_vec()), go_on)
 }
 
-type Kept = Arc<Mutex<Vec<String>>>;
+type Kept = Arc<watch::Sender<Vec<String>>>;
 
 /// A credential whose refresh tokens are kept here.
 fn keeping() -> (AppUserCredential, Kept) {
@@ -34,17 +35,16 @@ fn keeping() -> (AppUserCredential, Kept) {
     let keep = {
         let kept = Arc::clone(&kept);
         move |token: RefreshToken| {
-            kept.lock().unwrap().push(token.expose().to_owned());
+            kept.send_modify(|kept| kept.push(token.expose().to_owned()));
             async { Ok::<_, io::Error>(()) }
         }
     };
     (app_user().on_refresh_token(keep), kept)
 }
 
-async fn until(is_so: impl Fn() -> bool) {
-    while !is_so() {
-        tokio::task::yield_now().await;
-    }
+/// Waits until the callback was called.
+async fn called(kept: &Kept) {
+    kept.subscribe().wait_for(|kept| !kept.is_empty()).await.unwrap();
 }
 
 /// A call in a task of its own.
@@ -86,13 +86,13 @@ async fn a_sign_in_whose_caller_left_hands_over_its_refresh_token_however_late_t
         let (credential, kept) = keeping();
         let upload = upload(&at(cloud(&server), credential).build().unwrap());
         let call = started(upload.clone());
-        until(|| server.requests().len() == 1).await;
+        server.received(1).await;
         call.abort();
         assert!(call.await.unwrap_err().is_cancelled());
         go_on.notify_one();
         clock.set(seconds).await;
         upload.get().await.unwrap();
-        assert_eq!(*kept.lock().unwrap(), ["the-next"]);
+        assert_eq!(*kept.borrow(), ["the-next"]);
         assert_eq!((server.requests().len(), bearer(&server, 1).as_str()), (2, "good-token"));
     }
 }
@@ -112,7 +112,7 @@ fn a_sign_in_whose_caller_left_hands_over_its_refresh_token_to_a_call_of_another
     let client = || upload(&at(cloud(&server), Arc::clone(&credential)).build().unwrap());
     one.block_on(async {
         let call = started(client());
-        until(|| server.requests().len() == 1).await;
+        server.received(1).await;
         call.abort();
         assert!(call.await.unwrap_err().is_cancelled());
     });
@@ -121,7 +121,7 @@ fn a_sign_in_whose_caller_left_hands_over_its_refresh_token_to_a_call_of_another
         go_on.notify_one();
         call.await.unwrap().unwrap();
     });
-    assert_eq!(*kept.lock().unwrap(), ["the-next"]);
+    assert_eq!(*kept.borrow(), ["the-next"]);
     assert_eq!(server.requests().len(), 2);
 }
 
@@ -131,9 +131,8 @@ fn hanging() -> (AppUserCredential, Kept) {
     let keep = {
         let kept = Arc::clone(&kept);
         move |token: RefreshToken| {
-            let mut kept = kept.lock().unwrap();
-            kept.push(token.expose().to_owned());
-            let hangs = kept.len() == 1;
+            kept.send_modify(|kept| kept.push(token.expose().to_owned()));
+            let hangs = kept.borrow().len() == 1;
             async move {
                 if hangs {
                     std::future::pending::<()>().await;
@@ -146,7 +145,20 @@ fn hanging() -> (AppUserCredential, Kept) {
 }
 
 #[tokio::test]
-async fn a_callback_that_hangs_is_given_up_after_30_seconds_and_gets_its_token_again() {
+async fn a_callback_that_hangs_is_given_up_after_30_seconds() {
+    let server = Server::new([Reply::Send(rotated())]).await;
+    let (credential, kept) = hanging();
+    let call = started(upload(&at(cloud(&server), credential).retry_policy(RetryPolicy::none()).build().unwrap()));
+    called(&kept).await;
+    // From here on there is nothing but timers, so the paused clock goes from one to the next.
+    tokio::time::pause();
+    let began = Instant::now();
+    assert!(call.await.unwrap().unwrap_err().is_timeout());
+    assert!(began.elapsed().as_secs_f64() > 29.0 && began.elapsed().as_secs_f64() < 31.0, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_callback_that_was_given_up_gets_its_token_again() {
     for policy in [RetryPolicy::default().initial_delay(Duration::ZERO), RetryPolicy::none()] {
         let tries_again = policy != RetryPolicy::none();
         let server = Server::new([Reply::Send(rotated()), token("second-token"), ok("{}")]).await;
@@ -154,10 +166,7 @@ async fn a_callback_that_hangs_is_given_up_after_30_seconds_and_gets_its_token_a
         let (credential, kept) = hanging();
         let upload = upload(&at(cloud(&server), credential).retry_policy(policy).build().unwrap());
         let call = started(upload.clone());
-        until(|| kept.lock().unwrap().len() == 1).await;
-        clock.set(29).await;
-        tokio::task::yield_now().await;
-        assert!(!call.is_finished());
+        called(&kept).await;
         clock.set(32).await;
         let outcome = tokio::time::timeout(Duration::from_secs(20), call).await.expect("it hangs").unwrap();
         if tries_again {
@@ -167,7 +176,7 @@ async fn a_callback_that_hangs_is_given_up_after_30_seconds_and_gets_its_token_a
             assert!(error.is_timeout() && error.is_retryable() && error.kind() == ErrorKind::Credential, "{error:?}");
             upload.get().await.unwrap();
         }
-        assert_eq!(*kept.lock().unwrap(), ["the-next"; 2]);
+        assert_eq!(*kept.borrow(), ["the-next"; 2]);
         assert_eq!(bearer(&server, 2), "second-token");
     }
 }
@@ -180,11 +189,11 @@ async fn a_refresh_token_that_could_not_be_kept_is_handed_over_again_by_a_sign_i
     let (credential, kept) = hanging();
     let upload = upload(&at(cloud(&server), credential).retry_policy(RetryPolicy::none()).build().unwrap());
     let call = started(upload.clone());
-    until(|| kept.lock().unwrap().len() == 1).await;
+    called(&kept).await;
     clock.set(32).await;
     assert!(call.await.unwrap().unwrap_err().is_timeout());
     assert!(upload.get().await.unwrap_err().to_string().contains("503"));
-    assert_eq!(*kept.lock().unwrap(), ["the-next"; 2]);
+    assert_eq!(*kept.borrow(), ["the-next"; 2]);
 }
 
 #[tokio::test]
@@ -194,7 +203,7 @@ async fn a_sign_in_request_has_the_time_of_an_attempt_and_is_replaced_by_the_nex
     let builder = at(cloud(&server), app_only()).retry_policy(RetryPolicy::none());
     let upload = upload(&builder.attempt_timeout(Duration::from_secs(5)).build().unwrap());
     let call = started(upload.clone());
-    until(|| server.requests().len() == 1).await;
+    server.received(1).await;
     clock.set(6).await;
     let error = tokio::time::timeout(Duration::from_secs(20), call).await.expect("it goes on").unwrap().unwrap_err();
     assert!(error.is_timeout() && error.is_retryable() && error.kind() == ErrorKind::Credential, "{error:?}");
@@ -256,5 +265,5 @@ fn blocking_clients_each_with_a_runtime_of_its_own_share_a_credential() {
             });
         }
     });
-    assert_eq!((emulator.sign_ins(), kept.lock().unwrap().len()), (1, 1));
+    assert_eq!((emulator.sign_ins(), kept.borrow().len()), (1, 1));
 }

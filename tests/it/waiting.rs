@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt};
 use http::StatusCode;
 use partner_center_devices::emulator::{Emulator, ScriptedUpload};
 use partner_center_devices::models::{BatchUploadDetails, DeviceUploadDetails, UploadStatus};
@@ -11,9 +11,11 @@ use partner_center_devices::{
     AccessToken, BatchTrackingId, BatchUploadStatus, CustomerId, ErrorKind, PartnerCenter, RequestContext, RetryPolicy,
     Wait,
 };
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::server::{Reply, Server, answer, upload};
+use crate::sign_in::Clock;
 
 const ZERO: Duration = Duration::ZERO;
 const HOUR: Duration = Duration::from_secs(3600);
@@ -41,6 +43,14 @@ fn add(emulator: &Emulator, partner: &PartnerCenter, script: ScriptedUpload) -> 
 
 fn status(text: &str) -> Reply {
     Reply::Send(answer("200 OK", &[], format!(r#"{{"status":"{text}"}}"#)))
+}
+
+/// The next item of a stream that sleeps until then.
+async fn next_at<S: Stream + Unpin>(stream: &mut S, clock: &Clock, second: u64) -> S::Item {
+    let mut next = stream.next();
+    assert!((&mut next).now_or_never().is_none(), "it does not sleep");
+    clock.set(second).await;
+    next.await.unwrap()
 }
 
 #[tokio::test]
@@ -118,8 +128,11 @@ async fn watching_tells_of_single_devices() {
 #[tokio::test]
 async fn past_its_limit_a_wait_fails_with_the_last_response() {
     let server = Server::new(["queued", "processing"].map(status)).await;
-    let wait = at_once().intervals(HOUR..=HOUR).at_most(Duration::from_millis(300));
-    let error = server.upload().wait(wait).await.unwrap_err();
+    let clock = Clock::new();
+    let mut watch = server.upload().watch(at_once().intervals(HOUR..=HOUR).at_most(Duration::from_secs(100)));
+    assert_eq!(watch.next().await.unwrap().unwrap().status, Some(UploadStatus::Queued));
+    assert_eq!(next_at(&mut watch, &clock, 91).await.unwrap().status, Some(UploadStatus::Processing));
+    let error = watch.next().await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFinished);
     assert!(error.is_timeout() && !error.is_retryable());
     let last = error.last_response().unwrap();
@@ -136,13 +149,10 @@ async fn past_its_limit_a_wait_fails_with_the_last_response() {
 #[tokio::test]
 async fn who_is_slow_to_take_the_answers_still_learns_the_last_status() {
     let server = Server::new(["queued", "finished"].map(status)).await;
-    let limit = Duration::from_millis(200);
-    let mut watch = server.upload().watch(at_once().at_most(limit));
-    let began = std::time::Instant::now();
+    let clock = Clock::new();
+    let mut watch = server.upload().watch(at_once().at_most(Duration::from_secs(60)));
     assert_eq!(watch.next().await.unwrap().unwrap().status, Some(UploadStatus::Queued));
-    while began.elapsed() < limit {
-        tokio::task::yield_now().await;
-    }
+    clock.set(61).await;
     assert_eq!(watch.next().await.unwrap().unwrap().status, Some(UploadStatus::Finished));
 }
 
@@ -224,15 +234,15 @@ async fn a_wait_that_the_service_wants_longer_says_so() {
 
 #[tokio::test]
 async fn a_wait_that_the_service_asks_for_is_kept_where_there_is_time() {
-    let queued = Reply::Send(answer("200 OK", &[("Retry-After", "1")], r#"{"status":"queued"}"#));
+    let queued = Reply::Send(answer("200 OK", &[("Retry-After", "300")], r#"{"status":"queued"}"#));
     let server = Server::new([queued, status("finished")]).await;
-    // Its last request would be due a tenth before the end: before the second is over.
-    let wait = at_once().at_most(Duration::from_millis(1100));
-    match server.upload().wait(wait).await {
-        Ok(answer) => assert!(answer.succeeded()),
-        // On a busy machine the tenth of a second may be too short for the request, which was made.
-        Err(error) => assert_eq!((error.kind(), server.requests().len()), (ErrorKind::NotFinished, 2)),
-    }
+    let (clock, began) = (Clock::new(), Instant::now());
+    // Without Retry-After its last request would be due 10 seconds before the end.
+    let mut watch = server.upload().watch(at_once().at_most(Duration::from_secs(308)));
+    assert_eq!(watch.next().await.unwrap().unwrap().status, Some(UploadStatus::Queued));
+    assert!(next_at(&mut watch, &clock, 299).await.unwrap().succeeded());
+    assert!(began.elapsed() >= Duration::from_secs(300), "{:?}", began.elapsed());
+    assert_eq!(server.requests().len(), 2);
 }
 
 #[test]
