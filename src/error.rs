@@ -36,9 +36,10 @@ pub enum ErrorKind {
     Credential,
     /// Nothing usable came back: no connection, a broken one, a time-out.
     Transport,
-    /// The service responded with something other than 200.
+    /// The service responded with something other than 200, or with a 200 whose body is an error.
     Service,
-    /// The service responded 200 with a body that cannot be read, or is too large.
+    /// The service responded 200 with a body that cannot be read, has none of the documented members, or is
+    /// too large.
     Decode,
     /// Waiting for an upload reached its limit before the upload ended. Look at
     /// [`Error::last_response`], and wait again.

@@ -8,6 +8,7 @@ use serde::Deserializer;
 use serde::de::{MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::lenient::MembersSeen;
 use crate::redact::Secrets;
 #[cfg(feature = "azure_core")]
 use crate::redact::on_one_line;
@@ -27,6 +28,21 @@ pub(crate) struct Fault {
 
 /// No fault is larger: its text has 1024 characters at most.
 const LARGEST_FAULT: usize = 1 << 20;
+
+/// The members that errors were seen to have.
+const MEMBERS: [&str; 11] = [
+    "code",
+    "data",
+    "description",
+    "details",
+    "error",
+    "innererror",
+    "message",
+    "source",
+    "statuscode",
+    "target",
+    "traceid",
+];
 
 impl Fault {
     /// Reads each member by itself: one of an unexpected type does not lose the others.
@@ -48,6 +64,25 @@ impl Fault {
             data: members.remove("data").filter(|data| !data.is_null()),
             ..Self::default()
         }
+    }
+
+    /// Reads the body of a success that is an error all the same, which has none of the members that were
+    /// expected: a code and what it means, or a gateway's status. Where any member could be expected, it has
+    /// the members of an error and no others.
+    ///
+    /// The newest table of Microsoft's has such errors ("OK 200, 400072"), of another API of the service.
+    pub(crate) fn read_success(body: &[u8], seen: MembersSeen) -> Option<Self> {
+        let of_an_error = |name: &String| MEMBERS.contains(&name.as_str());
+        match seen {
+            MembersSeen::Expected => return None,
+            MembersSeen::Any if !members(body).keys().all(of_an_error) => return None,
+            MembersSeen::Any | MembersSeen::Unexpected { .. } => {}
+        }
+        let has_status = || members(body).contains_key("statuscode");
+        let mut fault = Self::read(body);
+        let is_one = fault.code.is_some() && fault.description.is_some() || has_status();
+        fault.code = fault.code.or_else(|| member_text(members(body).remove("statuscode")));
+        is_one.then_some(fault)
     }
 
     /// Reads what a sign-in was refused with: OAuth's members, and those that Microsoft adds.

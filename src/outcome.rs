@@ -4,7 +4,7 @@
 use crate::error::{Error, ErrorKind};
 use crate::fault::Fault;
 use crate::generated;
-use crate::lenient::UnreadableMember;
+use crate::lenient::{MembersSeen, ReadError, UnreadableMember};
 use crate::received::Received;
 use crate::redact::Secrets;
 
@@ -35,15 +35,30 @@ pub(crate) fn classify<T>(
                 let broke_off = Error::new(ErrorKind::Transport, "the response broke off").retryable();
                 Err(broke_off.caused_by(error.source.to_string()).with_received(received))
             }
-            Err(mut error) => {
-                let mut reason = error.source.to_string();
-                [&mut error.path, &mut reason].into_iter().for_each(|text| secrets.hide_in(text));
-                Err(Error::unreadable(&error.path, &reason).with_received(received))
-            }
+            Err(error) => match Fault::read_success(&received.body, error.members) {
+                Some(fault) => {
+                    let refusal = Error::new(ErrorKind::Service, "the service responded with an error and status");
+                    Err(refusal.with_fault(fault).with_received(received))
+                }
+                None => Err(unreadable(error, &secrets).with_received(received)),
+            },
         },
         _ => Err(Error::config("the request cannot be built")),
     }
     .map_err(|error| error.redacted(&secrets))
+}
+
+/// The service responded with a body that cannot be read.
+fn unreadable(error: ReadError, secrets: &Secrets<'_>) -> Error {
+    let (mut path, mut reason) = (error.path, error.source.to_string());
+    [&mut path, &mut reason].into_iter().for_each(|text| secrets.hide_in(text));
+    let unreadable = Error::unreadable(&path, &reason);
+    match error.members {
+        MembersSeen::Unexpected { of_document: true } => {
+            unreadable.with_message("the response has none of the documented members")
+        }
+        _ => unreadable,
+    }
 }
 
 /// Nothing usable came back.

@@ -3,9 +3,10 @@
 use std::error::Error as _;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use http::StatusCode;
-use partner_center_devices::{Error, ErrorKind};
-use serde_json::json;
+use partner_center_devices::{Error, ErrorKind, RetryPolicy, Wait};
+use serde_json::{Value, json};
 
 use crate::server::{Reply, Server, answer};
 
@@ -257,4 +258,98 @@ fn an_error_is_a_pointer_wide_and_crosses_threads() {
     crosses_threads::<Error>();
     crosses_threads::<partner_center_devices::PartnerCenter>();
     assert_eq!(size_of::<Error>(), size_of::<usize>());
+}
+
+const FAULT: &str = r#"{"code":"400072","description":"Not available here.","data":[],"source":"PartnerAPI"}"#;
+
+#[tokio::test]
+async fn a_fault_with_status_200_is_an_error_of_the_service_and_is_not_retried() {
+    let faults = [
+        (FAULT, "400072"),
+        (r#"{"Code":400072,"Message":"Not available here."}"#, "400072"),
+        (r#"{"error":{"code":"400072","message":"Not available here."},"more":1}"#, "400072"),
+        (r#"{"statusCode":429,"message":"Rate limit is exceeded."}"#, "429"),
+    ];
+    for (body, code) in faults {
+        let server = Server::with_body(body).await;
+        let partner = server.builder().retry_policy(RetryPolicy::default()).build().unwrap();
+        let error = crate::server::upload(&partner).get().await.unwrap_err();
+        assert_eq!((error.kind(), error.code(), error.attempts()), (ErrorKind::Service, Some(code), 1), "{body}");
+        assert_eq!((error.status(), error.body()), (Some(StatusCode::OK), body.as_bytes()));
+        assert!(!error.is_retryable() && error.to_string().contains(code), "{error}");
+        assert_eq!(server.requests().len(), 1);
+        let server = Server::with_body(body).await;
+        let error = server.customer().device_batches().get().await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Service, Some(code)), "{body}");
+    }
+    let error = failing("200 OK", &IDS, FAULT).await;
+    assert!(
+        error.to_string().starts_with(
+            "the service responded with an error and status 200 OK, code 400072: Not available here (request id "
+        ),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_fault_with_status_200_ends_a_wait_at_once() {
+    let at_once = || Wait::default().first_after(Duration::ZERO);
+    let error = Server::with_body(FAULT).await.upload().wait(at_once()).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Service, Some("400072")));
+    let server = Server::with_body(FAULT).await;
+    let outcomes: Vec<_> = server.upload().watch(at_once()).collect().await;
+    let [Err(error)] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Service, Some("400072")));
+}
+
+#[tokio::test]
+async fn a_fault_with_status_200_behind_a_link_is_an_error_whatever_the_type() {
+    #[derive(Debug, serde::Deserialize)]
+    #[allow(dead_code)]
+    struct Devices {
+        items: Option<Vec<Value>>,
+    }
+    #[derive(Debug, serde::Deserialize)]
+    #[allow(dead_code)]
+    struct Device {
+        id: String,
+    }
+    #[derive(Debug, serde::Deserialize)]
+    struct Product {
+        code: String,
+        description: String,
+    }
+    let link = || serde_json::from_value(json!({ "uri": "/customers/1/devices" })).unwrap();
+    let errors = [
+        Server::with_body(FAULT).await.partner().follow::<Value>(&link()).await.unwrap_err(),
+        Server::with_body(FAULT).await.partner().follow::<Devices>(&link()).await.unwrap_err(),
+        Server::with_body(FAULT).await.partner().follow::<Device>(&link()).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Service, Some("400072")), "{error:?}");
+    }
+    // What is expected is no fault, nor is what has other members than a fault.
+    let product = Server::with_body(FAULT).await.partner().follow::<Product>(&link()).await.unwrap();
+    assert_eq!((product.code.as_str(), product.description.as_str()), ("400072", "Not available here."));
+    let resource = r#"{"id":1,"code":"400072","description":"A product."}"#;
+    Server::with_body(resource).await.partner().follow::<Value>(&link()).await.unwrap();
+    Server::with_body(r#"{"totalCount":0}"#).await.partner().follow::<Devices>(&link()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_200_with_none_of_the_documented_members_is_a_decode_error_that_says_so() {
+    for body in [r#"{"a":1}"#, r#"{"code":"400072"}"#, r#"{"value":[],"@odata.context":""}"#] {
+        let errors = [
+            Server::with_body(body).await.upload().get().await.unwrap_err(),
+            Server::with_body(body).await.customer().device_batches().get().await.unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!((error.kind(), error.body()), (ErrorKind::Decode, body.as_bytes()));
+            assert_eq!(error.to_string(), "the response has none of the documented members");
+        }
+    }
+    let server =
+        Server::new(["{}", r#"{"STATUS":null,"a":1}"#].map(|body| Reply::Send(answer("200 OK", &[], body)))).await;
+    server.upload().get().await.unwrap();
+    server.upload().get().await.unwrap();
 }
