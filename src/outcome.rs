@@ -1,9 +1,13 @@
 //! What an attempt came to. The errors of the generated client lose status, headers or body, so what the
 //! hook kept of the response decides.
 
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+
 use crate::error::{Error, ErrorKind};
 use crate::fault::Fault;
 use crate::generated;
+use crate::headers::header_text;
 use crate::lenient::{MembersSeen, ReadError, UnreadableMember};
 use crate::received::Received;
 use crate::redact::Secrets;
@@ -79,11 +83,22 @@ fn not_received(mut source: reqwest::Error) -> Error {
     error.caused_by(source)
 }
 
+fn fault(received: &Received) -> Fault {
+    let Received { status, headers, body, .. } = received;
+    let fault = Fault::read(body);
+    let is_plain = header_text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.trim_start().starts_with("text/plain"));
+    match *status {
+        StatusCode::UNAUTHORIZED => fault.or_reason_for_401(headers, body),
+        _ if is_plain => fault.or_plain_text(body),
+        _ => fault,
+    }
+}
+
 /// The service responded with an error.
 fn refused(received: Received) -> Error {
     let may_pass = matches!(received.status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504);
     let error = Error::new(ErrorKind::Service, "the service responded with");
-    let error = error.with_fault(Fault::read(&received.body)).retrying_after(received.retry_after());
+    let error = error.with_fault(fault(&received)).retrying_after(received.retry_after());
     let error = error.with_received(received);
     if error.is_mfa_required() {
         return error.with_message(
