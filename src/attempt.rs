@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use url::{Position, Url};
 
+use crate::fault::Fault;
 use crate::generated;
 use crate::lenient::{self, Read, ReadError};
 use crate::received::{Received, is_object, read};
@@ -73,7 +74,7 @@ impl Attempt {
 /// Reads a type of the caller's, which could be one that takes anything.
 fn read_object<T: DeserializeOwned>(body: &[u8]) -> Read<T> {
     match is_object(body) {
-        true => lenient::from_slice(body),
+        true => lenient::from_slice_unless(body, |members| Fault::read_success(body, members).is_some()),
         false => Err(ReadError::new("expected an object")),
     }
 }

@@ -1,7 +1,5 @@
 //! Why devices fail, and what to do about it. The codes are those of
-//! Windows Autopilot; no single page of Microsoft's lists them all. Sources: the draft "Register
-//! devices in Microsoft Managed Desktop", the support article on importing device CSV files,
-//! "Manually add devices", and a post of M. Niehaus (July 2019).
+//! Windows Autopilot; no single page of Microsoft's lists them all, so each has its source.
 
 use std::fmt;
 
@@ -49,43 +47,66 @@ const fn known(number: u32, name: &'static str, meaning: &'static str, remedy: &
     Known { number: Some(number), name, meaning, remedy }
 }
 
-const STORAGE_ERROR: u32 = 640;
-const ALREADY_ASSIGNED: u32 = 806;
-const ASSIGNED_TO_OTHER_TENANT: u32 = 808;
+/// An error whose number is in no source.
+const fn named(name: &'static str, meaning: &'static str, remedy: &'static str) -> Known {
+    Known { number: None, name, meaning, remedy }
+}
 
+const STORAGE_ERROR: &str = "StorageError";
+const ALREADY_ASSIGNED: &str = "ZtdDeviceAlreadyAssigned";
+const ASSIGNED_TO_OTHER_TENANT: u32 = 808;
+/// As Microsoft spells it.
+const DELETION_IN_PROGRESS: &str = "ZtdDeviceDeletionInProgess";
+
+// Sources:
+// - draft: Microsoft's draft "Register devices in Microsoft Managed Desktop"
+// - import: Microsoft's support article "Import Windows Autopilot device CSV files, errors"
+// - add: Microsoft's "Manually add devices to Windows Autopilot"
+// - Niehaus: a post of M. Niehaus, oofhours.com, 7 July 2019
+// - clean-up: public scripts that delete devices through Microsoft Graph, which gives these two names; not
+//   seen in a response of Partner Center
 #[rustfmt::skip] // A table: an entry is two lines, however long they are.
-static KNOWN: [Known; 14] = [
-    known(STORAGE_ERROR, "StorageError",
+static KNOWN: [Known; 17] = [
+    known(640, STORAGE_ERROR, // add; the number: anoopcnair.com
         "a general failure of the service", "try again later"),
-    known(801, "InvalidZtdRequestBody",
+    known(801, "InvalidZtdRequestBody", // draft, Niehaus
         "the request is malformed or names no tenant", "check the form of the upload"),
-    known(802, "InvalidZtdHardwareHash",
+    known(802, "InvalidZtdHardwareHash", // draft, Niehaus
         "the hardware hash is invalid", "collect the hash anew; it must have manufacturer and serial number"),
-    known(803, "MissingZtdSerialNumberAndProductKey",
+    known(803, "MissingZtdSerialNumberAndProductKey", // draft, Niehaus
         "serial number and product key are missing or invalid", "give serial number and product key, or the hardware hash"),
-    known(ALREADY_ASSIGNED, "ZtdDeviceAlreadyAssigned",
-        "the device is already registered to this tenant", "nothing is left to do if it is among the tenant's Autopilot devices"),
-    known(807, "ZtdDeviceIsNotRegistered",
+    known(806, ALREADY_ASSIGNED, // draft, import, Niehaus; the remedy: add, MicrosoftLearning/MD-101T00-ManagingModernDesktops#14
+        "the device is already registered to this tenant", "nothing is left to do if it is among the tenant's Autopilot devices; if it is in no list of devices, upload it again"),
+    known(807, "ZtdDeviceIsNotRegistered", // draft
         "the device is not registered to the customer's tenant", "register the device before it is configured or removed"),
-    known(ASSIGNED_TO_OTHER_TENANT, "ZtdDeviceAssignedToOtherTenant",
+    known(ASSIGNED_TO_OTHER_TENANT, "ZtdDeviceAssignedToOtherTenant", // draft, import
         "the device is registered to another tenant", "have it deregistered there, also from Microsoft Store for Business, then upload it again"),
-    known(809, "ZtdProfileIsNotRegistered",
+    known(809, "ZtdProfileIsNotRegistered", // draft
         "the profile is not registered to the tenant", "create the profile in the customer's tenant first"),
-    known(810, "ZtdProfileAssignedToOtherTenant",
+    known(810, "ZtdProfileAssignedToOtherTenant", // draft
         "the profile belongs to another tenant", "use a profile of the customer's tenant"),
-    known(811, "ZtdDeviceRegisteredByOtherTenant",
+    known(811, "ZtdDeviceRegisteredByOtherTenant", // draft
         "the device was registered by a user of another tenant", "have that tenant delete it"),
-    known(812, "ZtdDeviceNotFound",
+    known(812, "ZtdDeviceNotFound", // draft
         "manufacturer, model and serial number match no hardware hash", "check them, or upload the hardware hash"),
-    known(813, "ZtdDeviceIsNotUnique",
+    known(813, "ZtdDeviceIsNotUnique", // draft
         "the hash does not identify one device", "upload the device with its full hardware hash"),
-    known(814, "ZtdDeviceAlreadyAadRegistered",
+    known(814, "ZtdDeviceAlreadyAadRegistered", // draft
         "the device has an object in the directory already", "look there whether it is in use before anything else"),
-    // Its number is in no source.
-    Known { number: None, name: "ZtdDeviceDuplicated",
-        meaning: "the upload has the same hash more than once", remedy: "look at the other entry: one of them is processed" },
+    // https://call4cloud.nl/autopilot-hardwaremismatchdetected-908: told to devices by the deployment service;
+    // not seen in a response of Partner Center.
+    known(908, "HardwareMismatchDetected",
+        "the hardware of the device is not that of its hardware hash", "deregister the device, collect the hash anew, then upload it again"),
+    named("ZtdDeviceDuplicated", // add
+        "the upload has the same hash more than once", "look at the other entry: one of them is processed"),
+    named(DELETION_IN_PROGRESS, // clean-up
+        "the device is being deleted, which takes up to half an hour", "wait until it is deleted, then upload it again"),
+    named("ZtdDeviceAlreadyDeleted", // clean-up
+        "the device has been deleted already", "upload it again if it is to be registered"),
 ];
 
+/// The spelling that a correction would give.
+const OTHER_NAME_OF_DELETION: &str = "ZtdDeviceDeletionInProgress";
 /// The name of 808 on another page of Microsoft's.
 const OTHER_NAME_OF_808: &str = "ZtdDeviceAssignedToAnotherTenant";
 
@@ -109,7 +130,9 @@ impl DeviceError {
         let by_number = |number: u32| KNOWN.iter().find(|known| known.number == Some(number));
         let by_name = || KNOWN.iter().find(|known| is_named(known.name));
         let by_other_name = || by_number(ASSIGNED_TO_OTHER_TENANT).filter(|_| is_named(OTHER_NAME_OF_808));
-        let known = number.and_then(by_number).or_else(by_name).or_else(by_other_name);
+        let deletion =
+            || KNOWN.iter().find(|known| known.name == DELETION_IN_PROGRESS && is_named(OTHER_NAME_OF_DELETION));
+        let known = number.and_then(by_number).or_else(by_name).or_else(by_other_name).or_else(deletion);
         let filled = |text: String| Some(text).filter(|text| !text.trim().is_empty());
         Self { code: filled(code), description: filled(description), known }
     }
@@ -144,17 +167,23 @@ impl DeviceError {
         self.known.map(|known| known.remedy)
     }
 
-    /// Whether uploading the same device again, as it is, can help: for `StorageError` (640) alone.
+    /// Whether uploading the same device again later, as it is, can help: for `StorageError` (640), and for
+    /// a device whose deletion is in progress (`ZtdDeviceDeletionInProgess`, as Microsoft spells it).
     ///
     /// ```
-    /// assert!(partner_center_devices::DeviceError::new("640", "").is_retryable());
+    /// use partner_center_devices::DeviceError;
+    ///
+    /// assert!(DeviceError::new("640", "").is_retryable());
+    /// assert!(DeviceError::new("", "ZtdDeviceDeletionInProgess").is_retryable());
     /// ```
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        self.is(STORAGE_ERROR)
+        self.is(STORAGE_ERROR) || self.is(DELETION_IN_PROGRESS)
     }
 
-    /// Whether nothing is wrong: the device is registered to this very tenant already (806).
+    /// Whether nothing is wrong, provided that the device is among the tenant's Autopilot devices: it is
+    /// registered to this very tenant already (806). If it is in no list of devices, it has to be uploaded
+    /// again.
     ///
     /// ```
     /// assert!(partner_center_devices::DeviceError::new("806", "").is_harmless());
@@ -170,8 +199,8 @@ impl DeviceError {
         self.known.map_or(text, |known| known.name)
     }
 
-    fn is(&self, number: u32) -> bool {
-        self.known.is_some_and(|known| known.number == Some(number))
+    fn is(&self, name: &str) -> bool {
+        self.known.is_some_and(|known| known.name == name)
     }
 }
 

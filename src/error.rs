@@ -36,9 +36,10 @@ pub enum ErrorKind {
     Credential,
     /// Nothing usable came back: no connection, a broken one, a time-out.
     Transport,
-    /// The service responded with something other than 200.
+    /// The service responded with something other than 200, or with a 200 whose body is an error.
     Service,
-    /// The service responded 200 with a body that cannot be read, or is too large.
+    /// The service responded 200 with a body that cannot be read, has none of the documented members, or is
+    /// too large.
     Decode,
     /// Waiting for an upload reached its limit before the upload ended. Look at
     /// [`Error::last_response`], and wait again.
@@ -241,9 +242,21 @@ impl Error {
         self.0.fault.code.as_deref()
     }
 
-    /// What the service, or the gateway in front of it, says in words.
+    /// What the service, or the gateway in front of it, says in words: in its error, in the
+    /// `WWW-Authenticate` of a 401 without a body, or in a line of plain text.
     pub fn description(&self) -> Option<&str> {
         self.0.fault.description.as_deref()
+    }
+
+    /// The code of the innermost `innererror`: what really happened, where the [code](Self::code) is as
+    /// general as `InternalServerError`.
+    pub fn inner_code(&self) -> Option<&str> {
+        self.0.fault.inner_code.as_deref()
+    }
+
+    /// What the innermost `innererror` says in words.
+    pub fn inner_description(&self) -> Option<&str> {
+        self.0.fault.inner_description.as_deref()
     }
 
     /// The codes of Microsoft's sign-in service, without `AADSTS`: why a sign-in was refused.
@@ -263,7 +276,8 @@ impl Error {
         self.0.fault.trace_id.as_deref()
     }
 
-    /// Further data about the error; documented as a list, seen as an object too.
+    /// Further data about the error, such as the names of properties; documented as a list, seen as an
+    /// object too.
     pub fn data(&self) -> Option<&Value> {
         self.0.fault.data.as_ref()
     }

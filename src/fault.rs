@@ -4,10 +4,13 @@
 use std::fmt;
 use std::mem;
 
+use http::HeaderMap;
+use http::header::WWW_AUTHENTICATE;
 use serde::Deserializer;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::lenient::MembersSeen;
 use crate::redact::Secrets;
 #[cfg(feature = "azure_core")]
 use crate::redact::on_one_line;
@@ -19,14 +22,32 @@ pub(crate) struct Fault {
     pub(crate) description: Option<String>,
     pub(crate) data: Option<Value>,
     pub(crate) source: Option<String>,
+    /// Of the innermost `innererror`.
+    pub(crate) inner_code: Option<String>,
+    pub(crate) inner_description: Option<String>,
     pub(crate) suberror: Option<String>,
     pub(crate) error_codes: Vec<u64>,
     pub(crate) trace_id: Option<String>,
     pub(crate) correlation_id: Option<String>,
 }
 
-/// No fault is larger: its text has 1024 characters at most.
+/// Of a larger one, only what `Kept` keeps is read: documented texts have 1024 characters at most.
 const LARGEST_FAULT: usize = 1 << 20;
+
+/// The members that errors were seen to have.
+const MEMBERS: [&str; 11] = [
+    "code",
+    "data",
+    "description",
+    "details",
+    "error",
+    "innererror",
+    "message",
+    "source",
+    "statuscode",
+    "target",
+    "traceid",
+];
 
 impl Fault {
     /// Reads each member by itself: one of an unexpected type does not lose the others.
@@ -38,8 +59,11 @@ impl Fault {
             Some(code) => _ = members.entry("code").or_insert(code),
             None => {}
         }
+        let (inner_code, inner_description) = inner(members.remove("innererror"));
         let mut text = |name| member_text(members.remove(name));
         Self {
+            inner_code,
+            inner_description,
             code: text("code"),
             // `message` is the gateway's word for it, in the response to a throttled call; the last two
             // are those of RFC 9457.
@@ -48,6 +72,48 @@ impl Fault {
             data: members.remove("data").filter(|data| !data.is_null()),
             ..Self::default()
         }
+    }
+
+    /// Reads the reason for a 401, which some gateways give in `WWW-Authenticate` alone (RFC 6750, 3) or in a
+    /// line of plain text.
+    pub(crate) fn or_reason_for_401(mut self, headers: &HeaderMap, body: &[u8]) -> Self {
+        if self.code.is_some() || self.description.is_some() {
+            return self;
+        }
+        for challenge in headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()) {
+            self.code = self.code.or_else(|| auth_param(challenge, "error"));
+            self.description = self.description.or_else(|| auth_param(challenge, "error_description"));
+        }
+        self.or_plain_text(body)
+    }
+
+    /// Takes a line of plain text for a description.
+    pub(crate) fn or_plain_text(mut self, body: &[u8]) -> Self {
+        let is_text = |text: &&str| !text.trim().is_empty() && text.len() <= 1024 && !text.contains(['<', '{', '[']);
+        let text = str::from_utf8(body).ok().map(str::trim).filter(is_text);
+        if self.code.is_none() && self.description.is_none() {
+            self.description = text.map(str::to_owned);
+        }
+        self
+    }
+
+    /// Reads the body of a success that is an error all the same, which has none of the members that were
+    /// expected: a code and what it means, or a gateway's status. Where any member could be expected, it has
+    /// the members of an error and no others.
+    ///
+    /// The newest table of Microsoft's has such errors ("OK 200, 400072"), of another API of the service.
+    pub(crate) fn read_success(body: &[u8], seen: MembersSeen) -> Option<Self> {
+        let of_an_error = |name: &String| MEMBERS.contains(&name.as_str());
+        match seen {
+            MembersSeen::Expected => return None,
+            MembersSeen::Any if !members(body).keys().all(of_an_error) => return None,
+            MembersSeen::Any | MembersSeen::Unexpected { .. } => {}
+        }
+        let has_status = || members(body).contains_key("statuscode");
+        let mut fault = Self::read(body);
+        let is_one = fault.code.is_some() && fault.description.is_some() || has_status();
+        fault.code = fault.code.or_else(|| member_text(members(body).remove("statuscode")));
+        is_one.then_some(fault)
     }
 
     /// Reads what a sign-in was refused with: OAuth's members, and those that Microsoft adds.
@@ -77,6 +143,7 @@ impl Fault {
     pub(crate) fn redact(&mut self, secrets: &Secrets<'_>) {
         let Self { code, description, source, suberror, trace_id, correlation_id, .. } = self;
         let texts = [code, description, source, suberror, trace_id, correlation_id];
+        let texts = texts.into_iter().chain([&mut self.inner_code, &mut self.inner_description]);
         texts.into_iter().flatten().for_each(|text| secrets.hide_in(text));
         self.data.iter_mut().for_each(|data| redact(data, secrets));
     }
@@ -128,7 +195,7 @@ impl Fault {
 /// The members of an object by their names in lower case, as far as they can be read: what follows a
 /// broken one, or an end that is missing, does not lose those before it.
 pub(crate) fn members(body: &[u8]) -> Map<String, Value> {
-    struct Members<'a>(&'a mut Map<String, Value>);
+    struct Members<'a>(&'a mut Map<String, Value>, bool);
 
     impl<'de> Visitor<'de> for Members<'_> {
         type Value = ();
@@ -138,6 +205,9 @@ pub(crate) fn members(body: &[u8]) -> Map<String, Value> {
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+            if self.1 {
+                return Kept { members: self.0, depth: 0 }.visit_map(members).map(|_| ());
+            }
             while let Some((name, value)) = members.next_entry::<String, Value>()? {
                 let (name, value) = in_lower_case((name, value));
                 self.0.entry(name).or_insert(value);
@@ -147,12 +217,139 @@ pub(crate) fn members(body: &[u8]) -> Map<String, Value> {
     }
 
     let mut members = Map::new();
-    if body.len() <= LARGEST_FAULT {
-        // A byte of another encoding in one text does not lose the others.
-        let text = String::from_utf8_lossy(body);
-        let _ = serde_json::Deserializer::from_str(&text).deserialize_map(Members(&mut members));
-    }
+    // A byte of another encoding in one text does not lose the others.
+    let text = String::from_utf8_lossy(body);
+    let mut json = serde_json::Deserializer::from_str(&text);
+    let _ = json.deserialize_map(Members(&mut members, body.len() > LARGEST_FAULT));
     members
+}
+
+/// The members of a large object that say what is wrong, without their lists: three bytes of a list can
+/// become a hundred of memory.
+struct Kept<'a> {
+    members: &'a mut Map<String, Value>,
+    depth: u8,
+}
+
+impl<'de> Visitor<'de> for Kept<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some(name) = members.next_key::<String>()? {
+            let name = name.to_ascii_lowercase();
+            if MEMBERS.contains(&name.as_str()) && !self.members.contains_key(&name) {
+                let value = members.next_value_seed(KeptValue(self.depth))?;
+                self.members.insert(name, value);
+            } else {
+                members.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A text, a number or an object; `null` for any other value.
+struct KeptValue(u8);
+
+impl<'de> DeserializeSeed<'de> for KeptValue {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for KeptValue {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Value::Null)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
+        let mut members = Map::new();
+        if self.0 < DEEPEST {
+            Kept { members: &mut members, depth: self.0 + 1 }.visit_map(object)?;
+        } else {
+            while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        }
+        Ok(Value::Object(members))
+    }
+}
+
+/// How many inner errors are looked through.
+const DEEPEST: u8 = 8;
+
+/// Code and text of the innermost of the errors that stand in each other: it says what really happened.
+fn inner(error: Option<Value>) -> (Option<String>, Option<String>) {
+    let (mut code, mut description, mut next) = (None, None, error);
+    for _ in 0..DEEPEST {
+        let Some(Value::Object(members)) = next else { break };
+        let mut members: Map<_, _> = members.into_iter().map(in_lower_case).collect();
+        let mut text = |name| member_text(members.remove(name));
+        let inner = (text("code"), ["message", "description"].into_iter().find_map(&mut text));
+        if inner != (None, None) {
+            (code, description) = inner;
+        }
+        next = members.remove("innererror");
+    }
+    (code, description)
+}
+
+/// A parameter of an authentication challenge, such as `Bearer error="invalid_token"`.
+fn auth_param(challenge: &str, name: &str) -> Option<String> {
+    let mut from = 0;
+    loop {
+        let start = from + challenge[from..].find(name)?;
+        from = start + name.len();
+        let is_whole = start == 0 || challenge[..start].ends_with([' ', ',', '\t']);
+        let Some(value) = challenge[from..].trim_start().strip_prefix('=').filter(|_| is_whole) else { continue };
+        let text = match value.trim_start().strip_prefix('"') {
+            None => value.trim_start().split([',', ' ']).next().unwrap_or_default().to_owned(),
+            Some(quoted) => {
+                let mut text = String::new();
+                let mut characters = quoted.chars();
+                while let Some(c) = characters.next().filter(|c| *c != '"') {
+                    text.extend(if c == '\\' { characters.next() } else { Some(c) });
+                }
+                text
+            }
+        };
+        return Some(text).filter(|text| !text.trim().is_empty());
+    }
 }
 
 fn in_lower_case((name, value): (String, Value)) -> (String, Value) {

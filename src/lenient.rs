@@ -16,7 +16,7 @@
 mod compound;
 mod scalar;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use serde::de::{self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -79,6 +79,19 @@ pub(crate) struct ReadError {
     /// The path of the value at fault; empty for the body as a whole.
     pub(crate) path: String,
     pub(crate) source: Error,
+    pub(crate) members: MembersSeen,
+}
+
+/// Which members the body has, read as an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum MembersSeen {
+    /// It is empty, or its type takes any member.
+    #[default]
+    Any,
+    /// At least one that its type has.
+    Expected,
+    /// Only such as its type does not have, which is one of the document's or of the caller's.
+    Unexpected { of_document: bool },
 }
 
 /// A value, and what of it could not be read.
@@ -86,12 +99,29 @@ pub(crate) type Read<T> = Result<(T, Vec<UnreadableMember>), ReadError>;
 
 impl ReadError {
     pub(crate) fn new(what: &str) -> Self {
-        Self { path: String::new(), source: de::Error::custom(what) }
+        Self { path: String::new(), source: de::Error::custom(what), members: MembersSeen::Any }
     }
 }
 
 /// Reads a whole body, without byte-order mark.
 pub(crate) fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Read<T> {
+    from_slice_unless(body, |_| false)
+}
+
+/// The same, but fails if this says so of the members.
+pub(crate) fn from_slice_unless<T: DeserializeOwned>(
+    body: &[u8],
+    is_unusable: impl FnOnce(MembersSeen) -> bool,
+) -> Read<T> {
+    let (value, unreadable, members) = read(body)?;
+    // Every member is optional, so any object would do.
+    if members == (MembersSeen::Unexpected { of_document: true }) || is_unusable(members) {
+        return Err(ReadError { members, ..ReadError::new("it has none of the documented members") });
+    }
+    Ok((value, unreadable))
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Vec<UnreadableMember>, MembersSeen), ReadError> {
     let reading = Reading::default();
     let root = Place { reading: &reading, parent: None, step: Step::Root };
     // Checked once as a whole, which is faster than string by string.
@@ -102,9 +132,10 @@ pub(crate) fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Read<T> {
         json.end()?;
         found.ok_or_else(|| de::Error::custom("expected an object or a list"))
     });
+    let members = reading.members.get();
     match read {
-        Ok(value) => Ok((value, reading.unreadable.into_inner())),
-        Err(source) => Err(ReadError { path: reading.failed_at.into_inner().unwrap_or_default(), source }),
+        Ok(value) => Ok((value, reading.unreadable.into_inner(), members)),
+        Err(source) => Err(ReadError { path: reading.failed_at.into_inner().unwrap_or_default(), source, members }),
     }
 }
 
@@ -114,6 +145,7 @@ struct Reading {
     unreadable: RefCell<Vec<UnreadableMember>>,
     /// The path of the value that ends the reading.
     failed_at: RefCell<Option<String>>,
+    members: Cell<MembersSeen>,
 }
 
 /// Where a value is. Places are linked on the stack, so a path costs nothing until it is needed.
@@ -163,6 +195,19 @@ impl<'p> Place<'p> {
     /// Reads the value of this place.
     fn value<T>(&'p self, found: &'p mut Option<T>) -> Value<'p, T> {
         Value { place: self, found }
+    }
+
+    /// Notes a member of the body itself, as a member of this struct.
+    #[inline]
+    fn note_member(&self, of: &str, is_expected: bool) {
+        let members = &self.reading.members;
+        if self.parent.is_some() || members.get() == MembersSeen::Expected {
+            return;
+        }
+        members.set(match is_expected {
+            true => MembersSeen::Expected,
+            false => MembersSeen::Unexpected { of_document: schema(of).is_some() },
+        });
     }
 
     /// Marks this place as the one at fault, unless a deeper one is already.

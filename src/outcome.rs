@@ -1,10 +1,14 @@
 //! What an attempt came to. The errors of the generated client lose status, headers or body, so what the
 //! hook kept of the response decides.
 
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+
 use crate::error::{Error, ErrorKind};
 use crate::fault::Fault;
 use crate::generated;
-use crate::lenient::UnreadableMember;
+use crate::headers::header_text;
+use crate::lenient::{MembersSeen, ReadError, UnreadableMember};
 use crate::received::Received;
 use crate::redact::Secrets;
 
@@ -35,15 +39,30 @@ pub(crate) fn classify<T>(
                 let broke_off = Error::new(ErrorKind::Transport, "the response broke off").retryable();
                 Err(broke_off.caused_by(error.source.to_string()).with_received(received))
             }
-            Err(mut error) => {
-                let mut reason = error.source.to_string();
-                [&mut error.path, &mut reason].into_iter().for_each(|text| secrets.hide_in(text));
-                Err(Error::unreadable(&error.path, &reason).with_received(received))
-            }
+            Err(error) => match Fault::read_success(&received.body, error.members) {
+                Some(fault) => {
+                    let refusal = Error::new(ErrorKind::Service, "the service responded with an error and status");
+                    Err(refusal.with_fault(fault).with_received(received))
+                }
+                None => Err(unreadable(error, &secrets).with_received(received)),
+            },
         },
         _ => Err(Error::config("the request cannot be built")),
     }
     .map_err(|error| error.redacted(&secrets))
+}
+
+/// The service responded with a body that cannot be read.
+fn unreadable(error: ReadError, secrets: &Secrets<'_>) -> Error {
+    let (mut path, mut reason) = (error.path, error.source.to_string());
+    [&mut path, &mut reason].into_iter().for_each(|text| secrets.hide_in(text));
+    let unreadable = Error::unreadable(&path, &reason);
+    match error.members {
+        MembersSeen::Unexpected { of_document: true } => {
+            unreadable.with_message("the response has none of the documented members")
+        }
+        _ => unreadable,
+    }
 }
 
 /// Nothing usable came back.
@@ -64,11 +83,22 @@ fn not_received(mut source: reqwest::Error) -> Error {
     error.caused_by(source)
 }
 
+fn fault(received: &Received) -> Fault {
+    let Received { status, headers, body, .. } = received;
+    let fault = Fault::read(body);
+    let is_plain = header_text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.trim_start().starts_with("text/plain"));
+    match *status {
+        StatusCode::UNAUTHORIZED => fault.or_reason_for_401(headers, body),
+        _ if is_plain => fault.or_plain_text(body),
+        _ => fault,
+    }
+}
+
 /// The service responded with an error.
 fn refused(received: Received) -> Error {
     let may_pass = matches!(received.status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504);
     let error = Error::new(ErrorKind::Service, "the service responded with");
-    let error = error.with_fault(Fault::read(&received.body)).retrying_after(received.retry_after());
+    let error = error.with_fault(fault(&received)).retrying_after(received.retry_after());
     let error = error.with_received(received);
     if error.is_mfa_required() {
         return error.with_message(

@@ -39,7 +39,7 @@ pub(crate) fn record<T>(span: &tracing::Span, attempts: u32, outcome: &Result<Re
     }
     if let Err(error) = outcome {
         span.record("otel.status_code", "ERROR");
-        match status.filter(|_| error.kind() == ErrorKind::Service) {
+        match status.filter(|status| error.kind() == ErrorKind::Service && *status != http::StatusCode::OK) {
             Some(status) => span.record("error.type", status.as_str()),
             None => span.record("error.type", tracing::field::debug(error.kind())),
         };

@@ -3,10 +3,23 @@
 
 use std::fmt;
 
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind};
 use crate::redact::{on_one_line, without_query};
+
+/// The texts of the data, which are often names of properties.
+fn names(data: Option<&Value>) -> Option<String> {
+    let names = match data? {
+        Value::Array(items) => items.iter().filter_map(Value::as_str).take(MOST_NAMES).collect::<Vec<_>>().join(", "),
+        Value::String(text) => text.clone(),
+        _ => return None,
+    };
+    Some(names).filter(|names| !names.trim().is_empty())
+}
+
+const MOST_NAMES: usize = 10;
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,6 +38,14 @@ impl fmt::Display for Error {
         }
         if let Some(description) = self.description() {
             write!(f, ": {}", on_one_line(description).trim_end_matches('.'))?;
+        }
+        if let Some(names) = names(self.data()) {
+            write!(f, ", data: {}", on_one_line(&names))?;
+        }
+        let inner = [self.inner_code(), self.inner_description()].into_iter().flatten();
+        let inner: Vec<_> = inner.map(|text| on_one_line(text).trim_end_matches('.').to_owned()).collect();
+        if !inner.is_empty() {
+            write!(f, ", inner error {}", inner.join(": "))?;
         }
         if let Some(location) = self.location() {
             write!(f, ", redirecting to {}", without_query(location))?;

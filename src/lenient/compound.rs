@@ -246,9 +246,13 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'_, '_, A> {
                     None => return Ok(None),
                     Some(Some(field)) => {
                         of.seen |= bit(field);
+                        self.place.note_member(of.name, true);
                         break Cow::Borrowed(of.fields[field]);
                     }
-                    Some(None) => _ = self.object.next_value::<IgnoredAny>()?,
+                    Some(None) => {
+                        self.place.note_member(of.name, false);
+                        self.object.next_value::<IgnoredAny>()?;
+                    }
                 }
             },
             None => match self.object.next_key()? {

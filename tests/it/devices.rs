@@ -110,7 +110,12 @@ fn every_documented_code_has_its_name_a_meaning_and_a_remedy() {
         (801, "InvalidZtdRequestBody", "malformed", "form"),
         (802, "InvalidZtdHardwareHash", "hash is invalid", "collect the hash"),
         (803, "MissingZtdSerialNumberAndProductKey", "missing", "hardware hash"),
-        (806, "ZtdDeviceAlreadyAssigned", "already registered to this tenant", "nothing"),
+        (
+            806,
+            "ZtdDeviceAlreadyAssigned",
+            "already registered to this tenant",
+            "if it is in no list of devices, upload it again",
+        ),
         (807, "ZtdDeviceIsNotRegistered", "is not registered", "register the device"),
         (808, "ZtdDeviceAssignedToOtherTenant", "device is registered to another tenant", "deregistered"),
         (809, "ZtdProfileIsNotRegistered", "profile is not registered", "create the profile"),
@@ -119,6 +124,7 @@ fn every_documented_code_has_its_name_a_meaning_and_a_remedy() {
         (812, "ZtdDeviceNotFound", "match no hardware hash", "check"),
         (813, "ZtdDeviceIsNotUnique", "does not identify one device", "full hardware hash"),
         (814, "ZtdDeviceAlreadyAadRegistered", "object in the directory", "in use"),
+        (908, "HardwareMismatchDetected", "hardware hash", "upload it again"),
     ];
     for (code, name, meaning, remedy) in table {
         let error = DeviceError::new(code.to_string(), "");
@@ -202,4 +208,29 @@ async fn a_summary_and_its_failed_devices_are_written_as_json() {
     let unknown = serde_json::to_value(DeviceError::new("899", "")).unwrap();
     assert_eq!(unknown, json!({ "code": "899" }), "what is absent is left out");
     assert_eq!(serde_json::to_value(ErrorKind::NotFinished).unwrap(), "not_finished");
+}
+
+#[tokio::test]
+async fn a_device_whose_deletion_is_in_progress_has_failed_and_is_worth_another_upload() {
+    for name in ["ZtdDeviceDeletionInProgess", "ztddevicedeletioninprogress"] {
+        let device = json!({ "status": "finished_with_errors", "errorCode": null, "errorDescription": name });
+        let upload = of_devices(json!([device])).await;
+        assert!(!upload.succeeded());
+        let failed = upload.failed_devices().next().unwrap();
+        assert_eq!((failed.error().name(), failed.error().description()), ("ZtdDeviceDeletionInProgess", Some(name)));
+        assert!(failed.error().is_retryable() && !failed.error().is_harmless());
+        assert!(failed.error().remedy().is_some_and(|text| text.contains("wait") && text.contains("again")));
+    }
+    let deleted = DeviceError::new("", "ZtdDeviceAlreadyDeleted");
+    assert!(deleted.meaning().is_some() && !deleted.is_retryable());
+}
+
+#[tokio::test]
+async fn a_pending_device_is_counted_as_such_and_has_not_failed() {
+    let device = json!({ "serialNumber": "SN-6", "status": "pending", "errorCode": 0, "errorDescription": "" });
+    let upload = read(json!({ "status": "processing", "devicesStatus": [device] })).await;
+    assert_eq!(upload.devices_status[0].status, Some(UploadStatus::Pending));
+    assert!(!upload.is_complete() && !upload.succeeded() && upload.failed_devices().next().is_none());
+    assert_eq!(upload.summary().to_string(), "1 device: 1 pending");
+    assert!(!UploadStatus::Pending.is_terminal());
 }

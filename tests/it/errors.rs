@@ -3,9 +3,10 @@
 use std::error::Error as _;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use http::StatusCode;
-use partner_center_devices::{Error, ErrorKind};
-use serde_json::json;
+use partner_center_devices::{Error, ErrorKind, RetryPolicy, Wait};
+use serde_json::{Value, json};
 
 use crate::server::{Reply, Server, answer};
 
@@ -40,7 +41,7 @@ async fn the_documented_fault_is_read_whole() {
     assert_eq!(error.attempts(), 1);
     assert_eq!(
         error.to_string(),
-        "the service responded with 404 Not Found, code 60003: Tenant not found \
+        "the service responded with 404 Not Found, code 60003: Tenant not found, data: a, b \
          (request id 7b3e2e00-b330-4480-9d84-59ace713427f, correlation id 4a5002a2-0c1b-4e57-b491-dbcf19c0e7b8)"
     );
 }
@@ -114,7 +115,7 @@ async fn a_fault_that_is_broken_keeps_what_came_before() {
     assert_eq!(error.description(), Some("Authorization has been denied."));
     let large = format!(r#"{{"data":[{}0],"code":1}}"#, "[],".repeat(1 << 19));
     let error = failing("500 Internal Server Error", &[], &large).await;
-    assert_eq!((error.code(), error.data(), error.body()), (None, None, large.as_bytes()), "too large for a fault");
+    assert_eq!((error.code(), error.data(), error.body()), (Some("1"), None, large.as_bytes()), "a list can be large");
 }
 
 #[tokio::test]
@@ -257,4 +258,167 @@ fn an_error_is_a_pointer_wide_and_crosses_threads() {
     crosses_threads::<Error>();
     crosses_threads::<partner_center_devices::PartnerCenter>();
     assert_eq!(size_of::<Error>(), size_of::<usize>());
+}
+
+const FAULT: &str = r#"{"code":"400072","description":"Not available here.","data":[],"source":"PartnerAPI"}"#;
+
+#[tokio::test]
+async fn a_fault_with_status_200_is_an_error_of_the_service_and_is_not_retried() {
+    let faults = [
+        (FAULT, "400072"),
+        (r#"{"Code":400072,"Message":"Not available here."}"#, "400072"),
+        (r#"{"error":{"code":"400072","message":"Not available here."},"more":1}"#, "400072"),
+        (r#"{"statusCode":429,"message":"Rate limit is exceeded."}"#, "429"),
+    ];
+    for (body, code) in faults {
+        let server = Server::with_body(body).await;
+        let partner = server.builder().retry_policy(RetryPolicy::default()).build().unwrap();
+        let error = crate::server::upload(&partner).get().await.unwrap_err();
+        assert_eq!((error.kind(), error.code(), error.attempts()), (ErrorKind::Service, Some(code), 1), "{body}");
+        assert_eq!((error.status(), error.body()), (Some(StatusCode::OK), body.as_bytes()));
+        assert!(!error.is_retryable() && error.to_string().contains(code), "{error}");
+        assert_eq!(server.requests().len(), 1);
+        let server = Server::with_body(body).await;
+        let error = server.customer().device_batches().get().await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Service, Some(code)), "{body}");
+    }
+    let error = failing("200 OK", &IDS, FAULT).await;
+    assert!(
+        error.to_string().starts_with(
+            "the service responded with an error and status 200 OK, code 400072: Not available here (request id "
+        ),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_fault_with_status_200_ends_a_wait_at_once() {
+    let at_once = || Wait::default().first_after(Duration::ZERO);
+    let error = Server::with_body(FAULT).await.upload().wait(at_once()).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Service, Some("400072")));
+    let server = Server::with_body(FAULT).await;
+    let outcomes: Vec<_> = server.upload().watch(at_once()).collect().await;
+    let [Err(error)] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Service, Some("400072")));
+}
+
+#[tokio::test]
+async fn a_fault_with_status_200_behind_a_link_is_an_error_whatever_the_type() {
+    #[derive(Debug, serde::Deserialize)]
+    #[allow(dead_code)]
+    struct Devices {
+        items: Option<Vec<Value>>,
+    }
+    #[derive(Debug, serde::Deserialize)]
+    #[allow(dead_code)]
+    struct Device {
+        id: String,
+    }
+    #[derive(Debug, serde::Deserialize)]
+    struct Product {
+        code: String,
+        description: String,
+    }
+    let link = || serde_json::from_value(json!({ "uri": "/customers/1/devices" })).unwrap();
+    let errors = [
+        Server::with_body(FAULT).await.partner().follow::<Value>(&link()).await.unwrap_err(),
+        Server::with_body(FAULT).await.partner().follow::<Devices>(&link()).await.unwrap_err(),
+        Server::with_body(FAULT).await.partner().follow::<Device>(&link()).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Service, Some("400072")), "{error:?}");
+    }
+    // What is expected is no fault, nor is what has other members than a fault.
+    let product = Server::with_body(FAULT).await.partner().follow::<Product>(&link()).await.unwrap();
+    assert_eq!((product.code.as_str(), product.description.as_str()), ("400072", "Not available here."));
+    let resource = r#"{"id":1,"code":"400072","description":"A product."}"#;
+    Server::with_body(resource).await.partner().follow::<Value>(&link()).await.unwrap();
+    Server::with_body(r#"{"totalCount":0}"#).await.partner().follow::<Devices>(&link()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_200_with_none_of_the_documented_members_is_a_decode_error_that_says_so() {
+    for body in [r#"{"a":1}"#, r#"{"code":"400072"}"#, r#"{"value":[],"@odata.context":""}"#] {
+        let errors = [
+            Server::with_body(body).await.upload().get().await.unwrap_err(),
+            Server::with_body(body).await.customer().device_batches().get().await.unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!((error.kind(), error.body()), (ErrorKind::Decode, body.as_bytes()));
+            assert_eq!(error.to_string(), "the response has none of the documented members");
+        }
+    }
+    let server =
+        Server::new(["{}", r#"{"STATUS":null,"a":1}"#].map(|body| Reply::Send(answer("200 OK", &[], body)))).await;
+    server.upload().get().await.unwrap();
+    server.upload().get().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_fault_larger_than_a_megabyte_is_taken_apart_without_its_lists() {
+    let long = "x".repeat(2 << 20);
+    for body in [
+        format!(r#"{{"trace":"{long}","CODE":"800003","Description":"Down.","data":["{long}"]}}"#),
+        format!(r#"{{"error":{{"details":[{{"code":"{long}"}}],"code":"800003","message":"Down."}}}}"#),
+        format!(r#"{{"code":"800003","message":"Down.","data":{{"a":"{long}"}},"source":"#),
+    ] {
+        let error = failing("500 Internal Server Error", &[], &body).await;
+        assert_eq!((error.code(), error.description()), (Some("800003"), Some("Down.")), "{}", &body[..20]);
+        assert!(error.to_string().len() < 500);
+    }
+}
+
+#[tokio::test]
+async fn an_inner_error_is_read_and_shown() {
+    let body = r#"{"code":"InternalServerError","data":[],"innererror":{"code":"UnknownInternalFailure","data":[],
+        "message":"unknown trouble inside."},"message":"Something went wrong.","source":"Ingestion"}"#;
+    let error = failing("400 Bad Request", &[], body).await;
+    assert_eq!((error.code(), error.description()), (Some("InternalServerError"), Some("Something went wrong.")));
+    assert_eq!(error.inner_code(), Some("UnknownInternalFailure"));
+    assert_eq!(error.inner_description(), Some("unknown trouble inside."));
+    let shown =
+        "code InternalServerError: Something went wrong, inner error UnknownInternalFailure: unknown trouble inside";
+    assert!(error.to_string().contains(shown), "{error}");
+    // The innermost one says it; Azure has all of it in a member `error`.
+    let body = r#"{"error":{"code":"A","innerError":{"code":"B","innererror":{"code":"C","InnerError":{}}}}}"#;
+    assert_eq!(failing("400 Bad Request", &[], body).await.inner_code(), Some("C"));
+    assert_eq!(failing("400 Bad Request", &[], r#"{"code":1,"innererror":"text"}"#).await.inner_code(), None);
+}
+
+#[tokio::test]
+async fn the_names_of_properties_in_the_data_are_shown() {
+    let body = r#"{"code":3000,"description":"Invalid property","data":["customerId",7,"batch\nId"]}"#;
+    let error = failing("400 Bad Request", &[], body).await;
+    assert!(error.to_string().contains("code 3000: Invalid property, data: customerId, batch Id"), "{error}");
+}
+
+#[tokio::test]
+async fn a_401_without_body_has_its_reason_from_www_authenticate() {
+    let over = r#"Bearer error="invalid_token", error_description="The \"token\" is over since 07:00""#;
+    let error = failing("401 Unauthorized", &[("WWW-Authenticate", over)], "").await;
+    assert_eq!(error.code(), Some("invalid_token"));
+    assert_eq!(error.description(), Some("The \"token\" is over since 07:00"));
+    assert!(error.to_string().contains("code invalid_token: The \"token\" is over since 07:00"), "{error}");
+    let headers = [("WWW-Authenticate", "Negotiate"), ("WWW-Authenticate", "Bearer realm=x,error=invalid_token")];
+    assert_eq!(failing("401 Unauthorized", &headers, "").await.code(), Some("invalid_token"));
+    // What the body says comes first, and a challenge without an error says nothing.
+    let error = failing("401 Unauthorized", &[("WWW-Authenticate", over)], r#"{"code":"400"}"#).await;
+    assert_eq!((error.code(), error.description()), (Some("400"), None));
+    for nothing in ["Bearer", "Bearer error_uri=\"x\"", "Bearer error=", "Bearer error=\"", "error"] {
+        let error = failing("401 Unauthorized", &[("WWW-Authenticate", nothing)], "").await;
+        assert_eq!((error.code(), error.description()), (None, None), "{nothing}");
+    }
+    let echo = format!("Bearer error=\"invalid_token\", error_description=\"{}\"", crate::server::TOKEN);
+    let error = failing("401 Unauthorized", &[("WWW-Authenticate", &echo)], "").await;
+    assert!(!crate::secrets::everything_about(&error).contains(crate::server::TOKEN));
+}
+
+#[tokio::test]
+async fn a_line_of_plain_text_is_a_description() {
+    let plain = [("Content-Type", "text/plain; charset=utf-8")];
+    let error = failing("404 Not Found", &plain, "No such customer.\r\n").await;
+    assert_eq!(error.description(), Some("No such customer."));
+    for page in ["<html></html>", "{\"a\":1}", "", " "] {
+        assert_eq!(failing("404 Not Found", &plain, page).await.description(), None);
+    }
 }

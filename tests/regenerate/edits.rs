@@ -196,7 +196,7 @@ fn in_one_document() -> Edits {
             both(
                 schema(
                     "UploadStatus",
-                    json!({ "x-extensible-enum": ["unknown", "queued", "processing", "finished", "finished_with_errors", "in-progress", "paused_by_operator"] }),
+                    json!({ "x-extensible-enum": ["unknown", "queued", "processing", "finished", "finished_with_errors", "in-progress", "pending", "paused_by_operator"] }),
                 ),
                 members("DeviceBatch", json!({ "groupTag": { "type": "string" } })),
             ),
