@@ -2,6 +2,7 @@
 //! service said, and predicates whose docs say what to do.
 
 mod display;
+mod known;
 mod predicates;
 
 use std::borrow::Cow;

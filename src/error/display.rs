@@ -64,7 +64,10 @@ impl fmt::Display for Error {
         if let (Some(id), Some(correlation_id)) = (id, correlation_id) {
             write!(f, " ({name} {}, correlation id {})", on_one_line(&id), on_one_line(&correlation_id))?;
         }
-        Ok(())
+        match (self.meaning(), self.remedy()) {
+            (Some(meaning), Some(remedy)) => write!(f, "; {meaning}: {remedy}"),
+            _ => Ok(()),
+        }
     }
 }
 
