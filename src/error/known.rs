@@ -50,7 +50,7 @@ static SIGN_INS: [Known; 31] = [
     known(53_000, SignIn, "a conditional access policy requires a compliant device", CONDITIONAL_ACCESS),
     known(53_001, SignIn, "a conditional access policy requires a device that is joined to the domain", CONDITIONAL_ACCESS),
     known(53_003, SignIn, "a conditional access policy refuses the token", CONDITIONAL_ACCESS),
-    // The text of the sign-in service itself: login.microsoftonline.com/error?code=530003.
+    // Not on that page; public troubleshooting tables, which name the policy or the device.
     known(530_003, SignIn, "a conditional access policy requires a managed device", CONDITIONAL_ACCESS),
     known(530_032, SignIn, "a security policy of the tenant refuses the token", CONDITIONAL_ACCESS),
     known(65_001, Nothing, "nobody has consented to this application", "have an administrator consent to its permissions for Partner Center, or the user at a sign-in"),
@@ -58,9 +58,9 @@ static SIGN_INS: [Known; 31] = [
     known(70_008, SignIn, "the refresh token has expired", SIGN_IN),
     // Softeria/ms-365-mcp-server#490, too.
     known(70_043, SignIn, "the refresh token has expired by the sign-in frequency of a conditional access policy", SIGN_IN),
-    // The text of the sign-in service itself.
+    // No public page was found: the text that the sign-in service sends with it, as remembered.
     known(700_003, Nothing, "the device of the user is not in the tenant", "have the user sign in from a registered device"),
-    // The text of the sign-in service itself: the grant was issued for a different client ID.
+    // Public reports of its text: the grant was issued for a different client ID.
     known(700_007, Nothing, "the refresh token is that of another application", "use the client ID that it was issued to, or have the user sign in to this one"),
     known(700_016, Nothing, "the application is not in this tenant", "check the client ID and the tenant; an administrator may have to consent to the application there"),
     known(700_025, Nothing, "the application is a public client and sent a secret", "use AppUserCredential::public_client, or turn off public client flows of the application"),
@@ -80,7 +80,7 @@ static CALLS: [(StatusCode, Known); 7] = [
     (StatusCode::UNAUTHORIZED, known(10_001, Mfa, "the user signed in without multi-factor authentication", WITH_MFA)),
     // microsoft/Partner-Center-DotNet-Samples#140; Microsoft's page on the deprecation of the Azure AD Graph token
     (StatusCode::UNAUTHORIZED, known(900_420, Nothing, "the token is for another audience", "get it for https://api.partnercenter.microsoft.com and no longer for https://graph.windows.net")),
-    // Microsoft's announcement of mandatory multi-factor authentication for App+User calls, 2026
+    // Posts of the trade that quote Microsoft on mandatory multi-factor authentication for App+User calls, 2026
     (StatusCode::UNAUTHORIZED, known(900_421, Mfa, "the user signed in without multi-factor authentication", WITH_MFA)),
     // microsoft/Partner-Center-PowerShell#49
     (StatusCode::FORBIDDEN, known(1_002, Nothing, "the caller may not see this customer", "check that the partner has a relationship with the customer, and the role of the user")),
