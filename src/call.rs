@@ -7,6 +7,7 @@ use backon::ExponentialBackoff;
 use http::{HeaderMap, Method, header};
 use tokio::runtime::Handle;
 use tracing::Instrument;
+use url::Url;
 
 use crate::attempt::{Attempt, Exchange};
 use crate::client::PartnerCenter;
@@ -31,6 +32,8 @@ struct Call<'c> {
     attempts: u32,
     /// The method of the last request.
     method: Method,
+    /// Of the last request, without query.
+    url: Option<Url>,
     /// Kept for an attempt that follows at once.
     permit: Permit<'c>,
     /// The token of the last request.
@@ -56,6 +59,7 @@ impl Call<'_> {
             backoffs: shared.retry.backoffs(),
             attempts: 0,
             method: Method::default(),
+            url: None,
             permit: None,
             sent: None,
             refused: None,
@@ -145,7 +149,7 @@ impl PartnerCenter {
         let outcome = attempts.instrument(span.clone()).await;
         let outcome = outcome.map_err(|error| {
             let error = if error.is_timeout() { error.after(call.last) } else { error };
-            error.of_call(call.ids, call.attempts)
+            error.of_call(call.ids, call.attempts).at(call.url)
         });
         trace::record(&span, call.attempts, &outcome);
         outcome
@@ -183,8 +187,9 @@ impl PartnerCenter {
         let client = generated::Client::new_with_client(base_url, shared.http.clone(), attempt.clone());
         call.attempts += 1;
         let result = run(client).await;
-        let Exchange { method, received } = attempt.take_exchange();
+        let Exchange { method, url, received } = attempt.take_exchange();
         call.method = method;
+        call.url = url.or(call.url.take());
         let refused = call.refused.iter().map(|(refused, _)| refused);
         let tokens: Vec<_> = refused.chain([&token]).map(AccessToken::expose).collect();
         let outcome = classify(result, received, &tokens).map(|(body, unreadable, received)| Response {

@@ -100,11 +100,5 @@ fn refused(received: Received) -> Error {
     let error = Error::new(ErrorKind::Service, "the service responded with");
     let error = error.with_fault(fault(&received)).retrying_after(received.retry_after());
     let error = error.with_received(received);
-    if error.is_mfa_required() {
-        return error.with_message(
-            "the user of this token has to sign in again, with multi-factor authentication: \
-             the service responded with",
-        );
-    }
     if may_pass { error.retryable() } else { error }
 }

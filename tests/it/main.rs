@@ -16,6 +16,7 @@ mod prism;
 mod properties;
 mod reading;
 mod reliability;
+mod remedies;
 mod requests;
 #[cfg(feature = "schemars")]
 mod schemas;

@@ -134,6 +134,8 @@ async fn past_its_limit_a_wait_fails_with_the_last_response() {
     assert_eq!(next_at(&mut watch, &clock, 91).await.unwrap().status, Some(UploadStatus::Processing));
     let error = watch.next().await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFinished);
+    let last = error.last_response().unwrap().status.clone().unwrap();
+    assert!(error.to_string().ends_with(&format!("; its last status is {last}")), "{error}");
     assert!(error.is_timeout() && !error.is_retryable());
     let last = error.last_response().unwrap();
     assert_eq!(last.status, Some(UploadStatus::Processing));
