@@ -273,8 +273,9 @@ impl Error {
         self.0.fault.source.as_deref()
     }
 
-    /// How long the service asks to wait before the next call (`Retry-After`, in either of its
-    /// forms; a date counts from the moment the response came).
+    /// How long the service asks to wait before the next call: the longest `Retry-After` (a date counts
+    /// from the `Date` of the response), `retry-after-ms` or `x-ms-retry-after-ms`; without these, what a
+    /// gateway says in words ("Try again in 57 seconds").
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }

@@ -35,6 +35,7 @@ mod received;
 mod redact;
 mod response;
 mod retry;
+mod retry_after;
 mod runtime;
 mod time;
 mod trace;

@@ -5,11 +5,12 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, RETRY_AFTER, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::headers::{MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID, header_text};
 use crate::redact::Secrets;
+use crate::retry_after;
 
 /// What came back. The errors of the generated client lose parts of it, so it is kept beside them.
 #[derive(Clone)]
@@ -44,9 +45,12 @@ impl Received {
         header_text(&self.headers, &MS_SERVER_ID)
     }
 
-    /// How long the sender asks to wait before the next request.
+    /// How long the sender asks to wait before the next request: in the headers, or in the words of an
+    /// error if they do not say it.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
-        wait_of(header_text(&self.headers, &RETRY_AFTER)?)
+        let in_headers = retry_after::in_headers(&self.headers, SystemTime::now());
+        let in_words = || retry_after::in_words(&self.body).filter(|_| !self.status.is_success());
+        in_headers.filter(|wait| !wait.is_zero()).or_else(in_words).or(in_headers)
     }
 
     /// Hides echoes of the secrets in body and headers.
@@ -110,14 +114,4 @@ pub(crate) async fn read(mut response: reqwest::Response, limit: usize) -> (Rece
 
 pub(crate) fn is_object(body: &[u8]) -> bool {
     body.trim_ascii_start().starts_with(b"{")
-}
-
-/// The wait that a `Retry-After` asks for: seconds, or a date from which the wait counts. What is in the
-/// past, negative or neither is ignored.
-pub(crate) fn wait_of(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok()
 }

@@ -30,7 +30,7 @@ impl fmt::Display for Error {
             write!(f, ", redirecting to {}", without_query(location))?;
         }
         if let Some(wait) = self.0.retry_after.filter(|_| self.0.received.is_some()) {
-            write!(f, ", retry after {} s", wait.as_secs())?;
+            write!(f, ", retry after {} s", wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)))?;
         }
         let text = |id: Option<&str>, sent: Option<Uuid>| id.map(str::to_owned).or(sent.map(|id| id.to_string()));
         let sent = self.0.ids.filter(|_| self.0.attempts > 0 && self.0.kind == ErrorKind::Service);

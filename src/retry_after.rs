@@ -1,0 +1,80 @@
+//! How long a response asks to wait before the next request: in its headers or, as a gateway does, in the
+//! words of its body.
+
+use std::str::FromStr as _;
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+use http::header::{DATE, HeaderName, RETRY_AFTER};
+
+/// Headers with a wait, and the unit of a number in them.
+const HEADERS: [(HeaderName, Unit); 3] = [
+    (RETRY_AFTER, Unit::Seconds),
+    (HeaderName::from_static("retry-after-ms"), Unit::Milliseconds),
+    (HeaderName::from_static("x-ms-retry-after-ms"), Unit::Milliseconds),
+];
+
+/// What stands before a number of seconds in a message.
+const BEFORE: [&str; 4] = ["again in ", "again after ", "retry after ", "retry in "];
+
+/// A message is shorter.
+const LONGEST_MESSAGE: usize = 64 << 10;
+
+#[derive(Clone, Copy)]
+enum Unit {
+    Milliseconds,
+    Seconds,
+    Minutes,
+    Hours,
+}
+
+/// The longest wait in the headers. Dates count from the `Date` of the same response, so that a clock that
+/// is wrong does no harm, and without one from now. What is in the past, negative or no wait is ignored.
+pub(crate) fn in_headers(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let date = headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+    let texts = |(name, unit): (HeaderName, Unit)| {
+        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).map(move |text| (text, unit))
+    };
+    HEADERS.into_iter().flat_map(texts).filter_map(|(text, unit)| wait(text.trim(), unit, date.unwrap_or(now))).max()
+}
+
+/// The wait in a message such as "Rate limit is exceeded. Try again in 57 seconds."
+pub(crate) fn in_words(body: &[u8]) -> Option<Duration> {
+    let text = String::from_utf8_lossy(&body[..body.len().min(LONGEST_MESSAGE)]).to_ascii_lowercase();
+    let waits = BEFORE.iter().flat_map(|before| text.split(before).skip(1));
+    waits.filter_map(|rest| amount(rest, None)).max()
+}
+
+/// One value; or several, where something on the way has joined repeated headers.
+fn wait(text: &str, unit: Unit, date: SystemTime) -> Option<Duration> {
+    if let Ok(until) = httpdate::parse_http_date(text) {
+        return until.duration_since(date).ok();
+    }
+    text.split(',').filter_map(|text| amount(&text.trim().to_ascii_lowercase(), Some(unit))).max()
+}
+
+/// A number at the beginning of the text, with the unit behind it or this one. A number that is too large
+/// for a time is the longest time.
+fn amount(text: &str, unit: Option<Unit>) -> Option<Duration> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, rest) = text.split_at(end);
+    let word = rest.trim_start().split(|c: char| !c.is_ascii_alphabetic()).next();
+    let unit = match word {
+        Some("ms" | "milliseconds" | "millisecond") => Unit::Milliseconds,
+        Some("s" | "sec" | "secs" | "second" | "seconds") => Unit::Seconds,
+        Some("m" | "min" | "mins" | "minute" | "minutes") => Unit::Minutes,
+        Some("h" | "hour" | "hours") => Unit::Hours,
+        _ if rest.is_empty() => unit?,
+        _ => return None,
+    };
+    let number = f64::from_str(number.trim_end_matches('.')).ok()?;
+    let milliseconds = number
+        * match unit {
+            Unit::Milliseconds => 1.0,
+            Unit::Seconds => 1e3,
+            Unit::Minutes => 60e3,
+            Unit::Hours => 3_600e3,
+        };
+    // Rounded up: who asks too early is throttled again.
+    Some(Duration::try_from_secs_f64(milliseconds.ceil() / 1e3).unwrap_or(Duration::MAX))
+}
