@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
-use http::header::HeaderName;
+use http::header::{ACCEPT_ENCODING, HeaderName};
+use http::{HeaderMap, HeaderValue};
 
 use crate::client::{PartnerCenter, Shared};
 use crate::cloud::{Cloud, checked_url};
@@ -173,8 +173,8 @@ impl Builder {
         self
     }
 
-    /// How large the body of a response may be, in bytes: default 64 MiB. A larger one is an error
-    /// as soon as its announced or actual length passes the bound, and so is one that has more than
+    /// How large the body of a response may be, in bytes and decompressed: default 64 MiB. A larger one is
+    /// an error as soon as its announced or actual length passes the bound, and so is one that has more than
     /// 10,000 objects and one for each 64 bytes of the bound: typed, a response takes at most about ten
     /// times the bound.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
@@ -203,6 +203,8 @@ impl Builder {
         }
         let (_, authority_on_loopback) = checked_url("the authority", self.cloud.authority())?;
         let mut headers = self.extra_headers()?;
+        // A large response is ten times smaller.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         headers.insert(X_LOCALE, filled_header_value("the locale", &self.locale).map_err(Error::config)?);
         if let Some(name) = &self.application_name {
             headers.insert(MS_APPLICATION, filled_header_value("the application name", name).map_err(Error::config)?);

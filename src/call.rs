@@ -259,7 +259,8 @@ mod tests {
             response = response.header(header::RETRY_AFTER, wait);
         }
         let (head, body) = response.body(bytes::Bytes::new()).unwrap().into_parts();
-        let received = Received { status: head.status, headers: head.headers, body, over_bounds: false };
+        let received =
+            Received { status: head.status, headers: head.headers, body, over_bounds: false, undecoded: None };
         classify::<()>(Err(generated::Error::Custom(String::new())), Some(received), &[]).unwrap_err()
     }
 

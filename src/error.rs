@@ -170,6 +170,14 @@ impl Error {
         self
     }
 
+    /// Says why the body is not there, if that is so.
+    pub(crate) fn compressed(self, received: &Received) -> Self {
+        match received.undecoded.clone() {
+            Some(why) => self.caused_by(format!("the response cannot be decompressed: {why}")),
+            None => self,
+        }
+    }
+
     pub(crate) fn retrying_after(mut self, wait: impl Into<Option<Duration>>) -> Self {
         self.0.retry_after = wait.into();
         self
@@ -227,8 +235,8 @@ impl Error {
         self.0.received.as_ref().map(|received| &received.headers)
     }
 
-    /// The body of the response as it came, without byte-order mark. Empty if there was none, or if
-    /// it was beyond [the bound](crate::Builder::max_body_size).
+    /// The body of the response as it came, decompressed and without byte-order mark. Empty if there was
+    /// none, if it was beyond [the bound](crate::Builder::max_body_size), or in an unknown coding.
     pub fn body(&self) -> &[u8] {
         self.0.received.as_ref().map_or(&[], |received| &received.body)
     }

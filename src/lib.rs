@@ -13,6 +13,7 @@ mod builder;
 mod call;
 mod client;
 mod cloud;
+mod content_coding;
 mod context;
 mod credential;
 mod customers;

@@ -1,6 +1,7 @@
 //! What an attempt came to. The errors of the generated client lose status, headers or body, so what the
 //! hook kept of the response decides.
 
+use crate::content_coding::Coding;
 use crate::error::{Error, ErrorKind};
 use crate::fault::Fault;
 use crate::generated;
@@ -25,6 +26,7 @@ pub(crate) fn classify<T>(
             let message = "the response is larger than the bound, or has too many objects";
             Err(Error::new(ErrorKind::Decode, message).with_received(received))
         }
+        (_, Some(received)) if received.undecoded.is_some() => Err(undecoded(received)),
         (Err(generated::Error::CommunicationError(error) | generated::Error::ResponseBodyError(error)), received) => {
             Err(not_received(error).with_received(received))
         }
@@ -44,6 +46,16 @@ pub(crate) fn classify<T>(
         _ => Err(Error::config("the request cannot be built")),
     }
     .map_err(|error| error.redacted(&secrets))
+}
+
+/// The response is compressed, and cannot be read.
+fn undecoded(received: Received) -> Error {
+    let is_whole = received.has_length() || Coding::of(&received.headers).is_err();
+    let error = match is_whole {
+        true => Error::new(ErrorKind::Decode, "cannot decompress the response"),
+        false => Error::new(ErrorKind::Transport, "the response broke off").retryable(),
+    };
+    error.compressed(&received).with_received(received)
 }
 
 /// Nothing usable came back.
@@ -69,7 +81,7 @@ fn refused(received: Received) -> Error {
     let may_pass = matches!(received.status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504);
     let error = Error::new(ErrorKind::Service, "the service responded with");
     let error = error.with_fault(Fault::read(&received.body)).retrying_after(received.retry_after());
-    let error = error.with_received(received);
+    let error = error.compressed(&received).with_received(received);
     if error.is_mfa_required() {
         return error.with_message(
             "the user of this token has to sign in again, with multi-factor authentication: \

@@ -5,9 +5,10 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use crate::content_coding::{Coding, Decoder};
 use crate::headers::{MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID, header_text};
 use crate::redact::Secrets;
 use crate::retry_after;
@@ -21,6 +22,8 @@ pub(crate) struct Received {
     pub(crate) body: Bytes,
     /// The body was larger than the bound, or had too many objects: it is not kept.
     pub(crate) over_bounds: bool,
+    /// Why the body could not be decompressed.
+    pub(crate) undecoded: Option<String>,
 }
 
 impl Received {
@@ -89,15 +92,27 @@ pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// How many objects a response may have whatever the bound is.
 const MOST_OBJECTS_OF_ANY: usize = 10_000;
 
-/// Reads a response whole, within the bound; as far as it came, if it breaks off.
+/// Reads a response whole, within the bound, and undoes its coding; as far as it came, if it breaks off.
 pub(crate) async fn read(mut response: reqwest::Response, limit: usize) -> (Received, reqwest::Result<()>) {
-    let mut body = Vec::new();
-    let mut over_bounds = response.content_length().is_some_and(|length| length > limit as u64);
+    let (status, headers) = (response.status(), response.headers().clone());
+    let mut received = Received { status, headers, body: Bytes::new(), over_bounds: false, undecoded: None };
+    let coding = match Coding::of(&received.headers) {
+        Ok(coding) => coding,
+        Err(why) => {
+            received.undecoded = Some(why);
+            return (received, Ok(()));
+        }
+    };
+    received.over_bounds = response.content_length().is_some_and(|length| length > limit as u64);
+    if received.over_bounds {
+        return (received, Ok(()));
+    }
+    let mut decoder = Decoder::new(coding, limit);
     let mut end = Ok(());
-    while !over_bounds {
+    let mut written = Ok(());
+    while written.is_ok() {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > limit => over_bounds = true,
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(Some(chunk)) => (decoder, written) = decoder.write(&chunk),
             Ok(None) => break,
             Err(error) => {
                 end = Err(error);
@@ -105,11 +120,24 @@ pub(crate) async fn read(mut response: reqwest::Response, limit: usize) -> (Rece
             }
         }
     }
+    let (body, finished) = decoder.finish();
     // Three bytes of it can become half a kilobyte of memory. Braces within texts count, too.
-    over_bounds |= body.iter().filter(|byte| **byte == b'{').count() > MOST_OBJECTS_OF_ANY + limit / 64;
-    let body = if over_bounds { Bytes::new() } else { Bytes::from(body) };
-    let body = body.strip_prefix(BYTE_ORDER_MARK).map_or(body.clone(), |text| body.slice_ref(text));
-    (Received { status: response.status(), headers: response.headers().clone(), body, over_bounds }, end)
+    let objects = body.bytes.iter().filter(|byte| **byte == b'{').count();
+    received.over_bounds = body.is_over || objects > MOST_OBJECTS_OF_ANY + limit / 64;
+    if received.over_bounds {
+        return (received, end);
+    }
+    match written.and(finished) {
+        Err(_) if end.is_ok() => received.undecoded = Some(format!("it is not valid {}", coding.name())),
+        Ok(()) if end.is_ok() && coding != Coding::Identity => {
+            received.headers.remove(CONTENT_ENCODING);
+            received.headers.insert(CONTENT_LENGTH, body.bytes.len().into());
+        }
+        _ => {}
+    }
+    let body = Bytes::from(body.bytes);
+    received.body = body.strip_prefix(BYTE_ORDER_MARK).map_or(body.clone(), |text| body.slice_ref(text));
+    (received, end)
 }
 
 pub(crate) fn is_object(body: &[u8]) -> bool {

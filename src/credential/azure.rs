@@ -100,7 +100,7 @@ fn wait(response: &RawResponse) -> Option<Duration> {
     });
     let status = StatusCode::from_u16(response.status().into()).ok()?;
     let body = Bytes::copy_from_slice(response.body());
-    Received { status, headers: headers.collect(), body, over_bounds: false }.retry_after()
+    Received { status, headers: headers.collect(), body, over_bounds: false, undecoded: None }.retry_after()
 }
 
 impl std::fmt::Debug for AzureCredential {

@@ -16,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ServerConfig, crypto};
 
+use crate::compression::{deflate, gzip, zlib};
 use crate::secrets::everything_about;
 use crate::server::{TOKEN, answer, customer, upload};
 use crate::virtual_time::Names;
@@ -95,6 +96,8 @@ fn matrix() -> Vec<Row> {
     let echo = format!("Bearer {TOKEN}");
     let html = "<html><body><h1>502</h1></body></html>";
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let gzipped_chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n";
+    let chunk = |bytes: &[u8]| [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
     let headers = |count: usize| (0..count).map(|n| format!("X-{n}: y\r\n")).collect::<String>();
     vec![
         // The connection.
@@ -229,12 +232,27 @@ fn matrix() -> Vec<Row> {
         ),
         ok("empty", &[], "", DECODE),
         ok("HTML with 200", &[("Content-Type", "text/html")], html, DECODE),
-        ok(
-            "gzip though not asked for",
-            &[("Content-Encoding", "gzip")],
-            b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xab\xae\x05\0",
+        ok("gzip", &[("Content-Encoding", "gzip")], gzip("{}"), Answered),
+        ok("deflate", &[("Content-Encoding", "deflate")], zlib("{}"), Answered),
+        ok("deflate without its header", &[("Content-Encoding", "deflate")], deflate("{}"), Answered),
+        ok("gzip cut off", &[("Content-Encoding", "gzip")], &gzip("{}")[..12], DECODE),
+        ok("plain though said to be gzip", &[("Content-Encoding", "gzip")], "{}", Answered),
+        ok("a coding that is not supported", &[("Content-Encoding", "br")], "\x0b{}\x03", DECODE),
+        ok("gzip of more than the bound", &[("Content-Encoding", "gzip")], gzip(vec![b' '; LIMIT + 1]), DECODE),
+        row(
+            "gzip that becomes 100 times as much without end",
+            [send(gzipped_chunks), Act::Endless(chunk(&gzip(vec![b' '; 1 << 16])))],
             DECODE,
+            1,
         ),
+        row(
+            "gzip cut off with the connection",
+            [send([b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", &gzip("{}")[..12]].concat())],
+            TRANSPORT,
+            2,
+        ),
+        status("a throttle in gzip", "429 Too Many Requests", &[("Content-Encoding", "gzip")], gzip("{}"), 2),
+        status("a fault in a coding that is not supported", "403 Forbidden", &[("Content-Encoding", "br")], "{}", 1),
         ok("wrong Content-Type", &[("Content-Type", "image/png")], "{}", Answered),
         ok("broken Content-Type", &[("Content-Type", ";;;")], "{}", Answered),
         ok("charset of another encoding", &[("Content-Type", "application/json; charset=utf-16")], "{}", Answered),
