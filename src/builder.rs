@@ -187,7 +187,7 @@ impl Builder {
     /// # Errors
     ///
     /// [`Config`](crate::ErrorKind::Config) if the base URL is not absolute, not https (loopback
-    /// excepted), has the `/v1` of the calls, or carries credentials, a query or a fragment; if a
+    /// excepted), has the `/v1` of the calls or another version, or carries credentials, a query or a fragment; if a
     /// locale, name or header is not fit for HTTP, empty, or the client's own; if the retry budget, the
     /// bound on calls in flight or the time of an attempt makes no sense; if the HTTP client cannot be
     /// built.
@@ -195,8 +195,11 @@ impl Builder {
         let base_url = self.base_url.as_deref().unwrap_or(self.cloud.base_url());
         let (base_url, on_loopback) = checked_url("the base URL", base_url)?;
         let path = base_url.path().to_ascii_lowercase();
-        if path.ends_with("/v1") || format!("{path}/").contains("/v1/customers/") {
-            return Err(Error::config("the base URL must not have /v1: each call adds it"));
+        let has = |version: &&&str| {
+            path.ends_with(**version) || format!("{path}/").contains(&format!("{version}/customers/"))
+        };
+        if let Some(version) = ["/v1", "/v1.0", "/beta"].iter().find(has) {
+            return Err(Error::config(format!("the base URL must not have {version}: each call adds /v1")));
         }
         if self.attempt_timeout.is_zero() {
             return Err(Error::config("the attempt time-out is zero"));
