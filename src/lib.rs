@@ -40,6 +40,7 @@ mod retry_after;
 mod runtime;
 mod time;
 mod trace;
+mod transport;
 mod upload;
 mod wait;
 

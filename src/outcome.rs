@@ -1,6 +1,8 @@
 //! What an attempt came to. The errors of the generated client lose status, headers or body, so what the
 //! hook kept of the response decides.
 
+use std::borrow::Cow;
+
 use crate::content_coding::Coding;
 use crate::error::{Error, ErrorKind};
 use crate::fault::Fault;
@@ -8,6 +10,7 @@ use crate::generated;
 use crate::lenient::UnreadableMember;
 use crate::received::Received;
 use crate::redact::Secrets;
+use crate::transport::Trouble;
 
 /// No response may bring the tokens of the call to light.
 pub(crate) fn classify<T>(
@@ -65,14 +68,21 @@ fn not_received(mut source: reqwest::Error) -> Error {
     if source.is_builder() {
         return Error::config("the request cannot be built").caused_by(source);
     }
+    let trouble = Trouble::of(&source);
     let message = match &source {
         error if error.is_timeout() => "the service did not respond in time",
         error if error.is_connect() => "cannot connect to the service",
         error if error.is_body() || error.is_decode() => "the response broke off",
         _ => "no response from the service",
     };
-    let error = Error::new(ErrorKind::Transport, message);
-    let error = if source.is_timeout() { error.timeout() } else { error.retryable() };
+    let message = trouble.message("the service").map_or(message.into(), Cow::Owned);
+    let kind = if trouble.is_of_config() { ErrorKind::Config } else { ErrorKind::Transport };
+    let error = Error::new(kind, message);
+    let error = match trouble.may_pass() {
+        _ if source.is_timeout() => error.timeout(),
+        true => error.retryable(),
+        false => error,
+    };
     error.caused_by(source)
 }
 

@@ -18,6 +18,7 @@ use crate::fault::{self, Fault, is_echo};
 use crate::received::{self, Received};
 use crate::redact::Secrets;
 use crate::retry::A_DAY;
+use crate::transport::Trouble;
 
 /// Tokens have a few kilobytes.
 const BODY_LIMIT: usize = 1 << 20;
@@ -172,6 +173,12 @@ pub(crate) fn out_of_time() -> Error {
 
 /// The sign-in service could not be reached, or its response broke off.
 fn not_reached(source: reqwest::Error) -> Error {
+    let trouble = Trouble::of(&source);
+    if let Some(message) = trouble.message("the sign-in service").filter(|_| !source.is_timeout()) {
+        let error = if trouble.is_of_config() { Error::config(message) } else { no_token(message) };
+        let error = if trouble.may_pass() { error.retryable() } else { error };
+        return error.caused_by(source);
+    }
     match &source {
         error if error.is_builder() => return Error::config("the sign-in request cannot be built").caused_by(source),
         error if error.is_timeout() => no_token("the sign-in service did not respond in time").timeout(),
