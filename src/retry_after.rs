@@ -1,7 +1,6 @@
 //! How long a response asks to wait before the next request: in its headers or, as a gateway does, in the
 //! words of its body.
 
-use std::str::FromStr as _;
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
@@ -67,14 +66,21 @@ fn amount(text: &str, unit: Option<Unit>) -> Option<Duration> {
         _ if rest.is_empty() => unit?,
         _ => return None,
     };
-    let number = f64::from_str(number.trim_end_matches('.')).ok()?;
-    let milliseconds = number
-        * match unit {
-            Unit::Milliseconds => 1.0,
-            Unit::Seconds => 1e3,
-            Unit::Minutes => 60e3,
-            Unit::Hours => 3_600e3,
-        };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if fraction.contains('.') || whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let each: u32 = match unit {
+        Unit::Milliseconds => 1,
+        Unit::Seconds => 1000,
+        Unit::Minutes => 60_000,
+        Unit::Hours => 3_600_000,
+    };
+    // Of digits only, so that it fails if it is too large.
+    let Ok(whole) = format!("0{whole}").parse::<u64>() else { return Some(Duration::MAX) };
+    let fraction: f64 = format!("0.{fraction}0").parse().ok()?;
     // Rounded up: who asks too early is throttled again.
-    Some(Duration::try_from_secs_f64(milliseconds.ceil() / 1e3).unwrap_or(Duration::MAX))
+    let milliseconds = u128::from(whole) * u128::from(each) + (fraction * f64::from(each)).ceil() as u128;
+    let Ok(seconds) = u64::try_from(milliseconds / 1000) else { return Some(Duration::MAX) };
+    Some(Duration::from_secs(seconds) + Duration::from_millis((milliseconds % 1000) as u64))
 }
