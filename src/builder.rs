@@ -1,6 +1,8 @@
 //! How a client is made: every setting with its default, checked before any I/O.
 
+use std::error::Error as _;
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -213,15 +215,29 @@ impl Builder {
             headers.insert(MS_APPLICATION, filled_header_value("the application name", name).map_err(Error::config)?);
         }
 
-        let mut http = self.http_client.unwrap_or_default();
-        http = http.redirect(reqwest::redirect::Policy::none()).connect_timeout(self.connect_timeout);
-        // Here and not among the headers of the calls: sign-ins carry it, too.
-        http = http.user_agent(USER_AGENT);
-        if on_loopback || authority_on_loopback {
+        let connect_timeout = self.connect_timeout;
+        let settled = |http: reqwest::ClientBuilder| {
+            let http = http.redirect(reqwest::redirect::Policy::none()).connect_timeout(connect_timeout);
+            // Here and not among the headers of the calls: sign-ins carry it, too.
+            let http = http.user_agent(USER_AGENT);
             // A proxy from the environment would see a token or secret in plain text.
-            http = http.no_proxy();
-        }
-        let http = http.build().map_err(|error| Error::config("cannot build the HTTP client").caused_by(error))?;
+            if on_loopback || authority_on_loopback { http.no_proxy() } else { http }
+        };
+        let may_go_without = self.http_client.is_none() && on_loopback && base_url.scheme() == "http";
+        let http = match settled(self.http_client.unwrap_or_default()).build() {
+            Err(error) if may_go_without && has_no_certificates(&error) => settled(without_roots()).build(),
+            built => built,
+        };
+        let http = http.map_err(|error| {
+            let message = match has_no_certificates(&error) {
+                true => {
+                    "this machine has no certificates to check servers by: install the package ca-certificates, \
+                     or bring roots by `http_client`"
+                }
+                false => "cannot build the HTTP client",
+            };
+            Error::config(message).caused_by(error)
+        })?;
 
         let shared = Shared {
             credential: self.credential,
@@ -253,6 +269,20 @@ impl Builder {
         }
         Ok(headers)
     }
+}
+
+/// Whether the HTTP client cannot be built because the system trusts nobody, as in a bare container.
+fn has_no_certificates(error: &reqwest::Error) -> bool {
+    let mut causes = iter::successors(error.source(), |cause| (*cause).source());
+    causes.any(|cause| cause.to_string().contains("No CA certificates"))
+}
+
+/// An HTTP client that trusts no server: for one that is called without TLS.
+fn without_roots() -> reqwest::ClientBuilder {
+    let http = reqwest::Client::builder();
+    #[cfg(feature = "rustls")]
+    let http = http.tls_certs_only([]);
+    http
 }
 
 impl fmt::Debug for Builder {

@@ -431,6 +431,25 @@ async fn what_hardly_passes_is_tried_once_more_and_not_again() {
     assert_eq!(upload(&partner).get().await.unwrap().attempts(), 2);
 }
 
+/// Both addresses of loopback, the one first on which nobody listens.
+struct BothAddresses;
+
+impl reqwest::dns::Resolve for BothAddresses {
+    fn resolve(&self, _: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        let addresses = ["[::1]:0", "127.0.0.1:0"].map(|address| address.parse().unwrap());
+        Box::pin(async move { Ok(Box::new(addresses.into_iter()) as reqwest::dns::Addrs) })
+    }
+}
+
+#[tokio::test]
+async fn where_localhost_has_two_addresses_and_nobody_listens_on_the_first_the_other_is_tried() {
+    let address = serve(vec![send(answer("200 OK", &[], "{}"))], Arc::default()).await;
+    let http = reqwest::Client::builder().dns_resolver(Arc::new(BothAddresses));
+    let url = format!("http://localhost:{}", address.port());
+    let partner = builder().base_url(url).http_client(http).attempt_timeout(SLACK).build().unwrap();
+    check("localhost is IPv4 only", &partner, Answered, 1, SLACK).await;
+}
+
 #[tokio::test]
 async fn a_resolver_that_is_busy_is_asked_as_often_as_retries_are_allowed() {
     let http = reqwest::Client::builder().dns_resolver(Arc::new(Names::Busy));

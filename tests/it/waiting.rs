@@ -82,6 +82,16 @@ async fn a_wait_has_one_correlation_id_and_fresh_request_ids() {
     assert_eq!(ended.unwrap().correlation_id(), chosen);
 }
 
+#[tokio::test]
+async fn a_connection_that_is_closed_while_it_is_idle_is_not_seen_by_a_wait() {
+    let replies = [status("processing"), Reply::SendAndClose(Vec::new()), status("finished")];
+    let server = Server::new(replies).await;
+    let policy = RetryPolicy::default().initial_delay(ZERO);
+    let partner = server.builder().retry_policy(policy).build().unwrap();
+    assert!(upload(&partner).wait(at_once()).await.unwrap().is_complete());
+    assert_eq!(server.requests().len(), 3);
+}
+
 fn not_found() -> Reply {
     Reply::Send(answer("404 Not Found", &[], r#"{"code":"1000"}"#))
 }
