@@ -94,8 +94,10 @@ async fn a_retry_after_longer_than_allowed_fails_now_with_its_value() {
 
 const DATE: &str = "Wed, 01 Jan 2031 10:00:00 GMT";
 
+type Headers = &'static [(&'static str, &'static str)];
+
 /// The headers and the body of a throttled response, and how many milliseconds it asks to wait.
-const WAITS: [(&[(&str, &str)], &str, u64); 21] = [
+const WAITS: [(Headers, &str, u64); 21] = [
     (&[("Retry-After", "2.542")], r#"{"message":"Rate limit is exceeded. Try again in 1 seconds."}"#, 2542),
     (&[("Retry-After", "0.4")], "", 400),
     (&[("Retry-After", "2.0001")], "", 2001),
