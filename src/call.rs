@@ -20,6 +20,7 @@ use crate::outcome::classify;
 use crate::response::Response;
 use crate::retry::{Deadline, RetryPolicy};
 use crate::trace;
+use crate::transport::hardly_passes;
 
 /// What one call carries from attempt to attempt.
 struct Call<'c> {
@@ -103,7 +104,8 @@ fn next<T>(
         Some((_, refusal)) if is_sign_in => error.or_caused_by(refusal),
         _ => error,
     };
-    if !error.is_retryable() || !(call.method.is_idempotent() || error.had_no_effect()) {
+    let is_hopeless = hardly_passes(&error) && call.last.as_ref().is_some_and(hardly_passes);
+    if is_hopeless || !error.is_retryable() || !(call.method.is_idempotent() || error.had_no_effect()) {
         return Next::Done(Err(error));
     }
     // Calls that wait for the same sign-in come back together, and share the next one.
@@ -264,7 +266,8 @@ mod tests {
             response = response.header(header::RETRY_AFTER, wait);
         }
         let (head, body) = response.body(bytes::Bytes::new()).unwrap().into_parts();
-        let received = Received { status: head.status, headers: head.headers, body, over_bounds: false };
+        let received =
+            Received { status: head.status, headers: head.headers, body, over_bounds: false, undecoded: None };
         classify::<()>(Err(generated::Error::Custom(String::new())), Some(received), &[]).unwrap_err()
     }
 

@@ -184,6 +184,14 @@ impl Error {
         self
     }
 
+    /// Says why the body is not there, if that is so.
+    pub(crate) fn compressed(self, received: &Received) -> Self {
+        match received.undecoded.clone() {
+            Some(why) => self.caused_by(format!("the response cannot be decompressed: {why}")),
+            None => self,
+        }
+    }
+
     pub(crate) fn retrying_after(mut self, wait: impl Into<Option<Duration>>) -> Self {
         self.0.retry_after = wait.into();
         self
@@ -254,8 +262,8 @@ impl Error {
         self.0.received.as_ref().map(|received| &received.headers)
     }
 
-    /// The body of the response as it came, without byte-order mark. Empty if there was none, or if
-    /// it was beyond [the bound](crate::Builder::max_body_size).
+    /// The body of the response as it came, decompressed and without byte-order mark. Empty if there was
+    /// none, if it was beyond [the bound](crate::Builder::max_body_size), or in an unknown coding.
     pub fn body(&self) -> &[u8] {
         self.0.received.as_ref().map_or(&[], |received| &received.body)
     }
@@ -313,8 +321,9 @@ impl Error {
         self.0.fault.source.as_deref()
     }
 
-    /// How long the service asks to wait before the next call (`Retry-After`, in either of its
-    /// forms; a date counts from the moment the response came).
+    /// How long the service asks to wait before the next call: the longest `Retry-After` (a date counts
+    /// from the `Date` of the response), `retry-after-ms` or `x-ms-retry-after-ms`; without these, what a
+    /// gateway says in words ("Try again in 57 seconds").
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }

@@ -90,7 +90,8 @@ impl Error {
             said += &format!(", redirecting to {}", without_query(location));
         }
         if let Some(wait) = self.0.retry_after.filter(|_| self.0.received.is_some()) {
-            said += &format!(", retry after {} s", wait.as_secs());
+            let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+            said += &format!(", retry after {seconds} s");
         }
         let about = [self.subject(), self.ids(), self.count()].into_iter().flatten().collect::<Vec<_>>().join("; ");
         if !about.is_empty() {

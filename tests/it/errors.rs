@@ -63,7 +63,7 @@ async fn the_gateways_throttle_is_read_with_its_wait() {
 async fn a_retry_after_of_another_form_is_read_or_ignored() {
     let error = failing("503 Service Unavailable", &[("Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT")], "").await;
     assert!(error.retry_after().unwrap() > Duration::from_secs(1 << 30));
-    for ignored in ["Tue, 25 Jul 2017 17:52:41 GMT", "-5", "soon", "", "1.5", "99999999999999999999999"] {
+    for ignored in ["Tue, 25 Jul 2017 17:52:41 GMT", "-5", "soon", "", "1.5.5"] {
         let error = failing("503 Service Unavailable", &[("Retry-After", ignored)], "").await;
         assert_eq!(error.retry_after(), None, "{ignored}");
     }

@@ -5,6 +5,7 @@ mod answers;
 #[cfg(feature = "blocking")]
 mod blocking;
 mod changes;
+mod compression;
 mod config;
 mod devices;
 mod errors;
