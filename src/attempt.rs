@@ -32,6 +32,8 @@ pub(crate) struct Attempt {
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
     pub(crate) method: Method,
+    /// Without query.
+    pub(crate) url: Option<Url>,
     pub(crate) received: Option<Received>,
 }
 
@@ -51,6 +53,9 @@ impl Attempt {
         let name = format_args!("{} {}", request.method(), self.operation);
         self.span.record("otel.name", tracing::field::display(name));
         self.exchange.lock().unwrap_or_else(PoisonError::into_inner).method = request.method().clone();
+        let mut url = request.url().clone();
+        url.set_query(None);
+        self.exchange.lock().unwrap_or_else(PoisonError::into_inner).url = Some(url);
     }
 
     /// Sends the request and reads the response whole, within the bound.

@@ -1,11 +1,13 @@
 //! How a client is made: every setting with its default, checked before any I/O.
 
+use std::error::Error as _;
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
-use http::header::HeaderName;
+use http::header::{ACCEPT_ENCODING, HeaderName};
+use http::{HeaderMap, HeaderValue};
 
 use crate::client::{PartnerCenter, Shared};
 use crate::cloud::{Cloud, checked_url};
@@ -173,8 +175,8 @@ impl Builder {
         self
     }
 
-    /// How large the body of a response may be, in bytes: default 64 MiB. A larger one is an error
-    /// as soon as its announced or actual length passes the bound, and so is one that has more than
+    /// How large the body of a response may be, in bytes and decompressed: default 64 MiB. A larger one is
+    /// an error as soon as its announced or actual length passes the bound, and so is one that has more than
     /// 10,000 objects and one for each 64 bytes of the bound: typed, a response takes at most about ten
     /// times the bound.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
@@ -187,7 +189,7 @@ impl Builder {
     /// # Errors
     ///
     /// [`Config`](crate::ErrorKind::Config) if the base URL is not absolute, not https (loopback
-    /// excepted), has the `/v1` of the calls, or carries credentials, a query or a fragment; if a
+    /// excepted), has the `/v1` of the calls or another version, or carries credentials, a query or a fragment; if a
     /// locale, name or header is not fit for HTTP, empty, or the client's own; if the retry budget, the
     /// bound on calls in flight or the time of an attempt makes no sense; if the HTTP client cannot be
     /// built.
@@ -195,28 +197,47 @@ impl Builder {
         let base_url = self.base_url.as_deref().unwrap_or(self.cloud.base_url());
         let (base_url, on_loopback) = checked_url("the base URL", base_url)?;
         let path = base_url.path().to_ascii_lowercase();
-        if path.ends_with("/v1") || format!("{path}/").contains("/v1/customers/") {
-            return Err(Error::config("the base URL must not have /v1: each call adds it"));
+        let has = |version: &&&str| {
+            path.ends_with(**version) || format!("{path}/").contains(&format!("{version}/customers/"))
+        };
+        if let Some(version) = ["/v1", "/v1.0", "/beta"].iter().find(has) {
+            return Err(Error::config(format!("the base URL must not have {version}: each call adds /v1")));
         }
         if self.attempt_timeout.is_zero() {
             return Err(Error::config("the attempt time-out is zero"));
         }
         let (_, authority_on_loopback) = checked_url("the authority", self.cloud.authority())?;
         let mut headers = self.extra_headers()?;
+        // A large response is ten times smaller.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         headers.insert(X_LOCALE, filled_header_value("the locale", &self.locale).map_err(Error::config)?);
         if let Some(name) = &self.application_name {
             headers.insert(MS_APPLICATION, filled_header_value("the application name", name).map_err(Error::config)?);
         }
 
-        let mut http = self.http_client.unwrap_or_default();
-        http = http.redirect(reqwest::redirect::Policy::none()).connect_timeout(self.connect_timeout);
-        // Here and not among the headers of the calls: sign-ins carry it, too.
-        http = http.user_agent(USER_AGENT);
-        if on_loopback || authority_on_loopback {
+        let connect_timeout = self.connect_timeout;
+        let settled = |http: reqwest::ClientBuilder| {
+            let http = http.redirect(reqwest::redirect::Policy::none()).connect_timeout(connect_timeout);
+            // Here and not among the headers of the calls: sign-ins carry it, too.
+            let http = http.user_agent(USER_AGENT);
             // A proxy from the environment would see a token or secret in plain text.
-            http = http.no_proxy();
-        }
-        let http = http.build().map_err(|error| Error::config("cannot build the HTTP client").caused_by(error))?;
+            if on_loopback || authority_on_loopback { http.no_proxy() } else { http }
+        };
+        let may_go_without = self.http_client.is_none() && on_loopback && base_url.scheme() == "http";
+        let http = match settled(self.http_client.unwrap_or_default()).build() {
+            Err(error) if may_go_without && has_no_certificates(&error) => settled(without_roots()).build(),
+            built => built,
+        };
+        let http = http.map_err(|error| {
+            let message = match has_no_certificates(&error) {
+                true => {
+                    "this machine has no certificates to check servers by: install the package ca-certificates, \
+                     or bring roots by `http_client`"
+                }
+                false => "cannot build the HTTP client",
+            };
+            Error::config(message).caused_by(error)
+        })?;
 
         let shared = Shared {
             credential: self.credential,
@@ -248,6 +269,20 @@ impl Builder {
         }
         Ok(headers)
     }
+}
+
+/// Whether the HTTP client cannot be built because the system trusts nobody, as in a bare container.
+fn has_no_certificates(error: &reqwest::Error) -> bool {
+    let mut causes = iter::successors(error.source(), |cause| (*cause).source());
+    causes.any(|cause| cause.to_string().contains("No CA certificates"))
+}
+
+/// An HTTP client that trusts no server: for one that is called without TLS.
+fn without_roots() -> reqwest::ClientBuilder {
+    let http = reqwest::Client::builder();
+    #[cfg(feature = "rustls")]
+    let http = http.tls_certs_only([]);
+    http
 }
 
 impl fmt::Debug for Builder {

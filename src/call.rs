@@ -7,6 +7,7 @@ use backon::ExponentialBackoff;
 use http::{HeaderMap, Method, header};
 use tokio::runtime::Handle;
 use tracing::Instrument;
+use url::Url;
 
 use crate::attempt::{Attempt, Exchange};
 use crate::client::PartnerCenter;
@@ -19,6 +20,7 @@ use crate::outcome::classify;
 use crate::response::Response;
 use crate::retry::{Deadline, RetryPolicy};
 use crate::trace;
+use crate::transport::hardly_passes;
 
 /// What one call carries from attempt to attempt.
 struct Call<'c> {
@@ -31,6 +33,8 @@ struct Call<'c> {
     attempts: u32,
     /// The method of the last request.
     method: Method,
+    /// Of the last request, without query.
+    url: Option<Url>,
     /// Kept for an attempt that follows at once.
     permit: Permit<'c>,
     /// The token of the last request.
@@ -56,6 +60,7 @@ impl Call<'_> {
             backoffs: shared.retry.backoffs(),
             attempts: 0,
             method: Method::default(),
+            url: None,
             permit: None,
             sent: None,
             refused: None,
@@ -99,7 +104,8 @@ fn next<T>(
         Some((_, refusal)) if is_sign_in => error.or_caused_by(refusal),
         _ => error,
     };
-    if !error.is_retryable() || !(call.method.is_idempotent() || error.had_no_effect()) {
+    let is_hopeless = hardly_passes(&error) && call.last.as_ref().is_some_and(hardly_passes);
+    if is_hopeless || !error.is_retryable() || !(call.method.is_idempotent() || error.had_no_effect()) {
         return Next::Done(Err(error));
     }
     // Calls that wait for the same sign-in come back together, and share the next one.
@@ -145,7 +151,7 @@ impl PartnerCenter {
         let outcome = attempts.instrument(span.clone()).await;
         let outcome = outcome.map_err(|error| {
             let error = if error.is_timeout() { error.after(call.last) } else { error };
-            error.of_call(call.ids, call.attempts)
+            error.of_call(call.ids, call.attempts).at(call.url)
         });
         trace::record(&span, call.attempts, &outcome);
         outcome
@@ -183,8 +189,9 @@ impl PartnerCenter {
         let client = generated::Client::new_with_client(base_url, shared.http.clone(), attempt.clone());
         call.attempts += 1;
         let result = run(client).await;
-        let Exchange { method, received } = attempt.take_exchange();
+        let Exchange { method, url, received } = attempt.take_exchange();
         call.method = method;
+        call.url = url.or(call.url.take());
         let refused = call.refused.iter().map(|(refused, _)| refused);
         let tokens: Vec<_> = refused.chain([&token]).map(AccessToken::expose).collect();
         let outcome = classify(result, received, &tokens).map(|(body, unreadable, received)| Response {
@@ -259,7 +266,8 @@ mod tests {
             response = response.header(header::RETRY_AFTER, wait);
         }
         let (head, body) = response.body(bytes::Bytes::new()).unwrap().into_parts();
-        let received = Received { status: head.status, headers: head.headers, body, over_bounds: false };
+        let received =
+            Received { status: head.status, headers: head.headers, body, over_bounds: false, undecoded: None };
         classify::<()>(Err(generated::Error::Custom(String::new())), Some(received), &[]).unwrap_err()
     }
 

@@ -163,6 +163,16 @@ pub(crate) fn checked_url(what: &str, text: &str) -> Result<(Url, bool), Error> 
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => return Err(no_url()),
     };
+    let listening = match url.host() {
+        Some(Host::Ipv4(address)) => address.is_unspecified(),
+        Some(Host::Ipv6(address)) => address.is_unspecified(),
+        _ => false,
+    };
+    if listening {
+        return Err(wrong(
+            "is an address that servers listen on: to call this machine, use loopback (http://127.0.0.1)",
+        ));
+    }
     match url.scheme() {
         "https" => {}
         "http" if on_loopback => {}

@@ -30,7 +30,7 @@ mod app_user;
 #[cfg(feature = "azure_core")]
 mod azure;
 mod cache;
-mod pasted;
+pub(crate) mod pasted;
 mod sign_in;
 
 use std::fmt;

@@ -88,7 +88,8 @@ impl DeviceBatches {
     pub async fn get(&self) -> Result<Response<DeviceBatchCollection>, Error> {
         let customer = self.customer;
         let call = |client: Client| async move { client.get_device_batches(&customer).await };
-        self.partner.send("getDeviceBatches", call).await
+        let outcome = self.partner.send("getDeviceBatches", call).await;
+        outcome.map_err(|error| error.about(format!("device batches of customer {customer}")))
     }
 }
 
@@ -136,6 +137,7 @@ impl BatchUploadStatus {
     pub async fn get(&self) -> Result<Response<BatchUploadDetails>, Error> {
         let (customer, id) = (self.customer, self.id);
         let call = |client: Client| async move { client.get_batch_upload_status(&customer, &id).await };
-        self.partner.send("getBatchUploadStatus", call).await
+        let outcome = self.partner.send("getBatchUploadStatus", call).await;
+        outcome.map_err(|error| error.about(format!("batch upload status of customer {customer}, upload {id}")))
     }
 }

@@ -2,6 +2,7 @@
 //! service said, and predicates whose docs say what to do.
 
 mod display;
+mod known;
 mod predicates;
 
 use std::borrow::Cow;
@@ -13,6 +14,7 @@ use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
+use url::Url;
 use uuid::Uuid;
 
 use crate::fault::Fault;
@@ -22,6 +24,9 @@ use crate::lenient::ReadError;
 use crate::received::Received;
 use crate::redact::{Secrets, on_one_line};
 use crate::response::Response;
+
+/// Why there is none is in the source.
+const NO_TOKEN: &str = "no access token";
 
 type Source = Arc<dyn StdError + Send + Sync>;
 
@@ -48,8 +53,10 @@ pub enum ErrorKind {
 
 /// Why a call failed, with everything that is known about it.
 ///
-/// `Display` is one line about this layer; [`source`](StdError::source) has the next. Neither has
-/// a body, a header or a secret in it. For errors of the service it has the ids that support asks for.
+/// `Display` is one line about this layer; [`source`](StdError::source) has the next, and `{error:#}` all of
+/// them on one line. None has a body, a header or a secret in it. Of errors of the service it has the operation
+/// with its ids, the ids that support asks for and the number of attempts. `Debug`, which `main` prints, is the
+/// kind, the whole chain and the ids.
 ///
 /// ```
 /// use partner_center_devices::{Error, ErrorKind};
@@ -75,6 +82,9 @@ struct Inner {
     timeout: bool,
     ids: Option<CallIds>,
     attempts: u32,
+    /// What the call was about: the operation and its IDs.
+    subject: Option<Arc<str>>,
+    url: Option<Arc<Url>>,
     received: Option<Received>,
     retry_after: Option<Duration>,
     fault: Arc<Fault>,
@@ -91,6 +101,8 @@ impl Error {
             timeout: false,
             ids: None,
             attempts: 0,
+            subject: None,
+            url: None,
             received: None,
             retry_after: None,
             fault: Arc::default(),
@@ -104,17 +116,18 @@ impl Error {
 
     /// For implementors of [`Credential`](crate::Credential): no token, for this reason.
     ///
-    /// The reason becomes the source of the error and may be logged, so it must hold no secret.
+    /// The reason becomes the source of the error and part of its line, and may be logged, so it must hold no
+    /// secret.
     ///
     /// ```
     /// use partner_center_devices::{Error, ErrorKind};
     ///
     /// let error = Error::credential("the vault is sealed");
     /// assert_eq!(error.kind(), ErrorKind::Credential);
-    /// assert_eq!(error.to_string(), "no access token");
+    /// assert_eq!(error.to_string(), "no access token: the vault is sealed");
     /// ```
     pub fn credential(reason: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self::new(ErrorKind::Credential, "no access token").caused_by(reason)
+        Self::new(ErrorKind::Credential, NO_TOKEN).caused_by(reason)
     }
 
     /// For implementors of [`Credential`](crate::Credential): the reason may pass, so the call may be
@@ -171,6 +184,14 @@ impl Error {
         self
     }
 
+    /// Says why the body is not there, if that is so.
+    pub(crate) fn compressed(self, received: &Received) -> Self {
+        match received.undecoded.clone() {
+            Some(why) => self.caused_by(format!("the response cannot be decompressed: {why}")),
+            None => self,
+        }
+    }
+
     pub(crate) fn retrying_after(mut self, wait: impl Into<Option<Duration>>) -> Self {
         self.0.retry_after = wait.into();
         self
@@ -209,6 +230,19 @@ impl Error {
 
     pub(crate) fn of_same_call(mut self, other: &Self) -> Self {
         (self.0.ids, self.0.attempts) = (other.0.ids, other.0.attempts);
+        (self.0.subject, self.0.url) = (other.0.subject.clone(), other.0.url.clone());
+        self
+    }
+
+    /// Where the last request went.
+    pub(crate) fn at(mut self, url: Option<Url>) -> Self {
+        self.0.url = url.map(Arc::new);
+        self
+    }
+
+    /// The operation and its IDs, in words.
+    pub(crate) fn about(mut self, subject: String) -> Self {
+        self.0.subject = Some(subject.into());
         self
     }
 
@@ -228,8 +262,8 @@ impl Error {
         self.0.received.as_ref().map(|received| &received.headers)
     }
 
-    /// The body of the response as it came, without byte-order mark. Empty if there was none, or if
-    /// it was beyond [the bound](crate::Builder::max_body_size).
+    /// The body of the response as it came, decompressed and without byte-order mark. Empty if there was
+    /// none, if it was beyond [the bound](crate::Builder::max_body_size), or in an unknown coding.
     pub fn body(&self) -> &[u8] {
         self.0.received.as_ref().map_or(&[], |received| &received.body)
     }
@@ -287,8 +321,9 @@ impl Error {
         self.0.fault.source.as_deref()
     }
 
-    /// How long the service asks to wait before the next call (`Retry-After`, in either of its
-    /// forms; a date counts from the moment the response came).
+    /// How long the service asks to wait before the next call: the longest `Retry-After` (a date counts
+    /// from the `Date` of the response), `retry-after-ms` or `x-ms-retry-after-ms`; without these, what a
+    /// gateway says in words ("Try again in 57 seconds").
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
@@ -327,6 +362,11 @@ impl Error {
     /// The server that responded (`MS-ServerId`), as text: it has leading zeros.
     pub fn server_id(&self) -> Option<&str> {
         self.0.received.as_ref()?.server_id()
+    }
+
+    /// Where the last request of the call went, without query; none if the call failed before the first.
+    pub fn url(&self) -> Option<&Url> {
+        self.0.url.as_deref()
     }
 
     /// The last response that a wait for an upload got before it failed.

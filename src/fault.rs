@@ -34,6 +34,10 @@ pub(crate) struct Fault {
 /// Of a larger one, only what `Kept` keeps is read: documented texts have 1024 characters at most.
 const LARGEST_FAULT: usize = 1 << 20;
 
+/// The code of a 401 for want of multi-factor authentication that came in a line of text and not as JSON
+/// (microsoft/Partner-Center-PowerShell#260).
+const WITHOUT_MFA: &str = "10001";
+
 /// The members that errors were seen to have.
 const MEMBERS: [&str; 11] = [
     "code",
@@ -84,7 +88,11 @@ impl Fault {
             self.code = self.code.or_else(|| auth_param(challenge, "error"));
             self.description = self.description.or_else(|| auth_param(challenge, "error_description"));
         }
-        self.or_plain_text(body)
+        let fault = self.or_plain_text(body);
+        let text = fault.description.as_deref().unwrap_or_default();
+        let has_number = text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == WITHOUT_MFA);
+        let code = fault.code.or_else(|| has_number.then(|| WITHOUT_MFA.to_owned()));
+        Self { code, ..fault }
     }
 
     /// Takes a line of plain text for a description.
@@ -126,13 +134,16 @@ impl Fault {
         let error_codes = codes.into_iter().filter_map(|code| member_text(Some(code))?.parse().ok()).collect();
         let mut text =
             |name| member_text(members.remove(name)).map(|text| if is_echo(&text) { "***".to_owned() } else { text });
+        let description = text("error_description");
+        let in_text = || description.as_deref().map(sign_in_codes).unwrap_or_default();
+        let error_codes = Some(error_codes).filter(|codes: &Vec<u64>| !codes.is_empty()).unwrap_or_else(in_text);
         Self {
             code: text("error"),
-            description: text("error_description"),
             suberror: text("suberror"),
             trace_id: text("trace_id"),
             correlation_id: text("correlation_id"),
             error_codes,
+            description,
             ..Self::default()
         }
     }
@@ -164,17 +175,24 @@ fn redact(value: &mut Value, secrets: &Secrets<'_>) {
     }
 }
 
+const NUMBER: &str = "AADSTS";
+
+/// The numbers that stand behind `AADSTS` in a text.
+fn sign_in_codes(text: &str) -> Vec<u64> {
+    let mut codes = Vec::new();
+    for behind in text.split(NUMBER).skip(1) {
+        let digits = behind.find(|c: char| !c.is_ascii_digit()).map_or(behind, |end| &behind[..end]);
+        codes.extend(digits.parse::<u64>().ok().filter(|code| !codes.contains(code)));
+    }
+    codes
+}
+
 /// What a text of the sign-in service says, wherever it stands: `AADSTS7000215: … Trace ID: …
 /// Correlation ID: …`.
 #[cfg(feature = "azure_core")]
 impl Fault {
     pub(crate) fn find_sign_in(text: &str) -> Self {
-        const NUMBER: &str = "AADSTS";
-        let mut error_codes = Vec::new();
-        for behind in text.split(NUMBER).skip(1) {
-            let digits = behind.find(|c: char| !c.is_ascii_digit()).map_or(behind, |end| &behind[..end]);
-            error_codes.extend(digits.parse::<u64>().ok().filter(|code| !error_codes.contains(code)));
-        }
+        let error_codes = sign_in_codes(text);
         let first = text.find(NUMBER).filter(|_| !error_codes.is_empty()).map(|start| &text[start..]);
         let said = first.map(|text| on_one_line(text.split("Trace ID:").next().unwrap_or(text)));
         let id = |name: &str| {

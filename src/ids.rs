@@ -3,6 +3,7 @@
 
 use uuid::Uuid;
 
+use crate::credential::pasted::{named, unwrapped, visible};
 use crate::error::Error;
 use crate::redact::beginning;
 
@@ -68,8 +69,17 @@ macro_rules! guid_id {
 
 pub(crate) use guid_id;
 
-/// White space around an ID is dropped: it comes from files and command lines.
+/// An ID comes from files, pages and command lines: white space, quotes and braces around it are dropped,
+/// and characters of zero width anywhere. A message names a character that nobody sees.
 pub(crate) fn parse(what: &str, text: &str) -> Result<Uuid, Error> {
-    let wrong = |_| Error::config(format!("\"{}\" is not a {what}: expected a GUID", beginning(text)));
-    Uuid::parse_str(text.trim()).map_err(wrong)
+    let visible = visible(text);
+    let mut id = unwrapped(&visible);
+    while let Some(inner) = id.strip_prefix('{').and_then(|id| id.strip_suffix('}')) {
+        id = unwrapped(inner);
+    }
+    Uuid::parse_str(id).map_err(|_| {
+        let odd = id.chars().find(|c| !c.is_ascii() || c.is_ascii_control());
+        let contains = odd.map(|c| format!(" contains {} and", named(c))).unwrap_or_default();
+        Error::config(format!("\"{}\"{contains} is not a {what}: expected a GUID", beginning(text)))
+    })
 }

@@ -13,6 +13,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::client::PartnerCenter;
+use crate::credential::pasted::{unwrapped, visible};
 use crate::customers::BatchUploadStatus;
 use crate::error::Error;
 use crate::headers::{RESERVED, append, header_value};
@@ -44,7 +45,7 @@ pub struct UploadLocation {
 
 impl UploadLocation {
     /// Reads a `Location`: relative as documented, with `/v1`, or absolute; in any letter case, with
-    /// or without a slash or a query at its end.
+    /// or without a slash or a query at its end, and with `//` behind the host or `/v1`.
     ///
     /// # Errors
     ///
@@ -68,6 +69,8 @@ impl UploadLocation {
 
     /// Reads a location that may have the path of a gateway.
     fn read(base_path: &str, location: &str) -> Result<Self, Error> {
+        let visible = visible(location);
+        let location = unwrapped(&visible);
         let parts = Parts::of(location);
         let upload = parts.and_then(|parts| {
             let below = below(base_path, parts.path).unwrap_or(parts.path);
@@ -83,11 +86,12 @@ impl UploadLocation {
 
     fn from_path(path: &str) -> Option<Self> {
         let path = path.split('#').next().unwrap_or_default();
-        let path = path.strip_prefix('/').unwrap_or(path);
+        // A base URL and a location, joined with a slash between them, have two.
+        let path = path.trim_start_matches('/');
         let path = path.strip_suffix('/').unwrap_or(path).to_ascii_lowercase();
+        let path = path.strip_prefix("v1/").map_or(path.as_str(), |path| path.trim_start_matches('/'));
         let segments: Vec<&str> = path.split('/').collect();
-        let ["customers", customer, "batchjobstatus", upload] = *segments.strip_prefix(&["v1"]).unwrap_or(&segments)
-        else {
+        let ["customers", customer, "batchjobstatus", upload] = *segments else {
             return None;
         };
         Some(Self { customer_id: hyphenated_guid(customer)?.into(), tracking_id: hyphenated_guid(upload)?.into() })

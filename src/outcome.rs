@@ -1,9 +1,12 @@
 //! What an attempt came to. The errors of the generated client lose status, headers or body, so what the
 //! hook kept of the response decides.
 
+use std::borrow::Cow;
+
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
+use crate::content_coding::Coding;
 use crate::error::{Error, ErrorKind};
 use crate::fault::Fault;
 use crate::generated;
@@ -11,6 +14,7 @@ use crate::headers::header_text;
 use crate::lenient::{MembersSeen, ReadError, UnreadableMember};
 use crate::received::Received;
 use crate::redact::Secrets;
+use crate::transport::Trouble;
 
 /// No response may bring the tokens of the call to light.
 pub(crate) fn classify<T>(
@@ -29,6 +33,7 @@ pub(crate) fn classify<T>(
             let message = "the response is larger than the bound, or has too many objects";
             Err(Error::new(ErrorKind::Decode, message).with_received(received))
         }
+        (_, Some(received)) if received.undecoded.is_some() => Err(undecoded(received)),
         (Err(generated::Error::CommunicationError(error) | generated::Error::ResponseBodyError(error)), received) => {
             Err(not_received(error).with_received(received))
         }
@@ -65,6 +70,16 @@ fn unreadable(error: ReadError, secrets: &Secrets<'_>) -> Error {
     }
 }
 
+/// The response is compressed, and cannot be read.
+fn undecoded(received: Received) -> Error {
+    let is_whole = received.has_length() || Coding::of(&received.headers).is_err();
+    let error = match is_whole {
+        true => Error::new(ErrorKind::Decode, "cannot decompress the response"),
+        false => Error::new(ErrorKind::Transport, "the response broke off").retryable(),
+    };
+    error.compressed(&received).with_received(received)
+}
+
 /// Nothing usable came back.
 fn not_received(mut source: reqwest::Error) -> Error {
     // Its text has the URL; the query may hold a secret of the caller.
@@ -72,14 +87,21 @@ fn not_received(mut source: reqwest::Error) -> Error {
     if source.is_builder() {
         return Error::config("the request cannot be built").caused_by(source);
     }
+    let trouble = Trouble::of(&source);
     let message = match &source {
         error if error.is_timeout() => "the service did not respond in time",
         error if error.is_connect() => "cannot connect to the service",
         error if error.is_body() || error.is_decode() => "the response broke off",
         _ => "no response from the service",
     };
-    let error = Error::new(ErrorKind::Transport, message);
-    let error = if source.is_timeout() { error.timeout() } else { error.retryable() };
+    let message = trouble.message("the service").map_or(message.into(), Cow::Owned);
+    let kind = if trouble.is_of_config() { ErrorKind::Config } else { ErrorKind::Transport };
+    let error = Error::new(kind, message);
+    let error = match trouble.may_pass() {
+        _ if source.is_timeout() => error.timeout(),
+        true => error.retryable(),
+        false => error,
+    };
     error.caused_by(source)
 }
 
@@ -99,12 +121,6 @@ fn refused(received: Received) -> Error {
     let may_pass = matches!(received.status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504);
     let error = Error::new(ErrorKind::Service, "the service responded with");
     let error = error.with_fault(fault(&received)).retrying_after(received.retry_after());
-    let error = error.with_received(received);
-    if error.is_mfa_required() {
-        return error.with_message(
-            "the user of this token has to sign in again, with multi-factor authentication: \
-             the service responded with",
-        );
-    }
+    let error = error.compressed(&received).with_received(received);
     if may_pass { error.retryable() } else { error }
 }

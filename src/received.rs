@@ -5,11 +5,13 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, RETRY_AFTER, TRANSFER_ENCODING};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use crate::content_coding::{Coding, Decoder};
 use crate::headers::{MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID, header_text};
 use crate::redact::Secrets;
+use crate::retry_after;
 
 /// What came back. The errors of the generated client lose parts of it, so it is kept beside them.
 #[derive(Clone)]
@@ -20,6 +22,8 @@ pub(crate) struct Received {
     pub(crate) body: Bytes,
     /// The body was larger than the bound, or had too many objects: it is not kept.
     pub(crate) over_bounds: bool,
+    /// Why the body could not be decompressed.
+    pub(crate) undecoded: Option<String>,
 }
 
 impl Received {
@@ -44,9 +48,12 @@ impl Received {
         header_text(&self.headers, &MS_SERVER_ID)
     }
 
-    /// How long the sender asks to wait before the next request.
+    /// How long the sender asks to wait before the next request: in the headers, or in the words of an
+    /// error if they do not say it.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
-        wait_of(header_text(&self.headers, &RETRY_AFTER)?)
+        let in_headers = retry_after::in_headers(&self.headers, SystemTime::now());
+        let in_words = || retry_after::in_words(&self.body).filter(|_| !self.status.is_success());
+        in_headers.filter(|wait| !wait.is_zero()).or_else(in_words).or(in_headers)
     }
 
     /// Hides echoes of the secrets in body and headers.
@@ -85,15 +92,27 @@ pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// How many objects a response may have whatever the bound is.
 const MOST_OBJECTS_OF_ANY: usize = 10_000;
 
-/// Reads a response whole, within the bound; as far as it came, if it breaks off.
+/// Reads a response whole, within the bound, and undoes its coding; as far as it came, if it breaks off.
 pub(crate) async fn read(mut response: reqwest::Response, limit: usize) -> (Received, reqwest::Result<()>) {
-    let mut body = Vec::new();
-    let mut over_bounds = response.content_length().is_some_and(|length| length > limit as u64);
+    let (status, headers) = (response.status(), response.headers().clone());
+    let mut received = Received { status, headers, body: Bytes::new(), over_bounds: false, undecoded: None };
+    let coding = match Coding::of(&received.headers) {
+        Ok(coding) => coding,
+        Err(why) => {
+            received.undecoded = Some(why);
+            return (received, Ok(()));
+        }
+    };
+    received.over_bounds = response.content_length().is_some_and(|length| length > limit as u64);
+    if received.over_bounds {
+        return (received, Ok(()));
+    }
+    let mut decoder = Decoder::new(coding, limit);
     let mut end = Ok(());
-    while !over_bounds {
+    let mut written = Ok(());
+    while written.is_ok() {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > limit => over_bounds = true,
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(Some(chunk)) => (decoder, written) = decoder.write(&chunk),
             Ok(None) => break,
             Err(error) => {
                 end = Err(error);
@@ -101,23 +120,26 @@ pub(crate) async fn read(mut response: reqwest::Response, limit: usize) -> (Rece
             }
         }
     }
+    let (body, finished) = decoder.finish();
     // Three bytes of it can become half a kilobyte of memory. Braces within texts count, too.
-    over_bounds |= body.iter().filter(|byte| **byte == b'{').count() > MOST_OBJECTS_OF_ANY + limit / 64;
-    let body = if over_bounds { Bytes::new() } else { Bytes::from(body) };
-    let body = body.strip_prefix(BYTE_ORDER_MARK).map_or(body.clone(), |text| body.slice_ref(text));
-    (Received { status: response.status(), headers: response.headers().clone(), body, over_bounds }, end)
+    let objects = body.bytes.iter().filter(|byte| **byte == b'{').count();
+    received.over_bounds = body.is_over || objects > MOST_OBJECTS_OF_ANY + limit / 64;
+    if received.over_bounds {
+        return (received, end);
+    }
+    match written.and(finished) {
+        Err(_) if end.is_ok() => received.undecoded = Some(format!("it is not valid {}", coding.name())),
+        Ok(()) if end.is_ok() && coding != Coding::Identity => {
+            received.headers.remove(CONTENT_ENCODING);
+            received.headers.insert(CONTENT_LENGTH, body.bytes.len().into());
+        }
+        _ => {}
+    }
+    let body = Bytes::from(body.bytes);
+    received.body = body.strip_prefix(BYTE_ORDER_MARK).map_or(body.clone(), |text| body.slice_ref(text));
+    (received, end)
 }
 
 pub(crate) fn is_object(body: &[u8]) -> bool {
     body.trim_ascii_start().starts_with(b"{")
-}
-
-/// The wait that a `Retry-After` asks for: seconds, or a date from which the wait counts. What is in the
-/// past, negative or neither is ignored.
-pub(crate) fn wait_of(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok()
 }

@@ -115,10 +115,15 @@ const SHOWN: usize = 200;
 
 /// A foreign text on one line, without what could drive a terminal or turn the text around.
 pub(crate) fn on_one_line(text: &str) -> String {
+    on_one_line_of(text, SHOWN)
+}
+
+/// The same with at most this many characters.
+pub(crate) fn on_one_line_of(text: &str, shown: usize) -> String {
     let turns = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     let is_printable = |c: char| !c.is_control() && !turns(c);
     let line = text.trim_matches(|c: char| c.is_whitespace() || !is_printable(c));
-    let (line, rest) = match line.char_indices().nth(SHOWN) {
+    let (line, rest) = match line.char_indices().nth(shown) {
         Some((end, _)) => (&line[..end], "…"),
         None => (line, ""),
     };

@@ -81,7 +81,7 @@ impl<T> Response<T> {
         &self.received.headers
     }
 
-    /// The body as it came, without byte-order mark. It has the members that the specification does not
+    /// The body as it came, decompressed and without byte-order mark. It has the members that the specification does not
     /// list yet; [`models::from_slice`](crate::models::from_slice) reads it as the client did.
     ///
     /// ```

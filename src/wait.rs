@@ -1,5 +1,6 @@
 //! Waiting for an upload to end: when to ask, when to stop, and what to tell in between.
 
+use std::iter::Peekable;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub struct Wait {
     intervals: RangeInclusive<Duration>,
     #[serde(deserialize_with = "seconds")]
     at_most: Duration,
+    #[serde(deserialize_with = "seconds")]
+    not_found_grace: Duration,
 }
 
 fn range<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RangeInclusive<Duration>, D::Error> {
@@ -63,6 +66,7 @@ impl Default for Wait {
             first_after: Duration::from_secs(5),
             intervals: Duration::from_secs(5)..=Duration::from_secs(30),
             at_most: Duration::from_secs(3600),
+            not_found_grace: Duration::ZERO,
         }
     }
 }
@@ -103,6 +107,21 @@ impl Wait {
     #[must_use]
     pub fn at_most(mut self, limit: Duration) -> Self {
         self.at_most = limit;
+        self
+    }
+
+    /// How long after the first request a 404 does not end the wait, if the service has never found the
+    /// upload: default zero. Where uploads are made asynchronously, one that was just made may not be found
+    /// for a moment. The wait goes on asking at its [intervals](Self::intervals), and ends with the 404 if
+    /// the next request would come after this time.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let right_after_the_upload = partner_center_devices::Wait::default().not_found_grace(Duration::from_secs(30));
+    /// ```
+    #[must_use]
+    pub fn not_found_grace(mut self, grace: Duration) -> Self {
+        self.not_found_grace = grace;
         self
     }
 
@@ -204,8 +223,10 @@ struct Watch {
     upload: BatchUploadStatus,
     wait: Wait,
     /// None after the last request.
-    delays: Option<Box<dyn Iterator<Item = Duration> + Send>>,
+    delays: Option<Peekable<Box<dyn Iterator<Item = Duration> + Send>>>,
     deadline: Option<Deadline>,
+    /// How long the upload may not be found, from the first request on.
+    grace: Option<Deadline>,
     last: Option<Response<BatchUploadDetails>>,
     /// Why the last request failed, if it did.
     failed: Option<Error>,
@@ -215,7 +236,9 @@ impl Watch {
     fn new(upload: &BatchUploadStatus, wait: Wait) -> Self {
         let mut upload = upload.clone();
         upload.partner.context = upload.partner.context.correlated();
-        Self { upload, delays: Some(Box::new(wait.delays())), wait, deadline: None, last: None, failed: None }
+        let delays: Box<dyn Iterator<Item = Duration> + Send> = Box::new(wait.delays());
+        let delays = Some(delays.peekable());
+        Self { upload, delays, wait, deadline: None, grace: None, last: None, failed: None }
     }
 
     /// Asks until there is something new.
@@ -223,6 +246,7 @@ impl Watch {
         in_runtime()?;
         loop {
             self.pause().await?;
+            self.grace.get_or_insert_with(|| Deadline::after(self.wait.not_found_grace));
             match self.upload.get().await {
                 Ok(response) => {
                     self.failed = None;
@@ -236,6 +260,7 @@ impl Watch {
                     tracing::warn!(%error, "cannot ask for the upload");
                     self.failed = Some(error);
                 }
+                Err(error) if error.is_not_found() && self.may_appear(&error) => self.failed = Some(error),
                 Err(error) => return Err(error.with_last_response(self.last.take())),
             }
         }
@@ -245,6 +270,13 @@ impl Watch {
     /// the time of the wait that ran out.
     fn goes_on_after(&self, error: &Error) -> bool {
         self.last.is_some() || error.status().is_some() || error.is_timeout() && self.is_over()
+    }
+
+    /// Whether the upload was never found, and there is time for the next request.
+    fn may_appear(&mut self, error: &Error) -> bool {
+        let (Some(delays), Some(grace), None) = (&mut self.delays, &self.grace, &self.last) else { return false };
+        let at_least = error.retry_after().unwrap_or_default();
+        !self.wait.not_found_grace.is_zero() && delays.peek().is_some_and(|next| at_least.max(*next) <= grace.left())
     }
 
     fn is_over(&self) -> bool {

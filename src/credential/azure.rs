@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
 use azure_core::error::ErrorKind;
-use azure_core::http::headers::RETRY_AFTER;
+use azure_core::http::RawResponse;
 use azure_core::time::OffsetDateTime;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::credential::cache::TokenCache;
 use crate::credential::sign_in::{may_pass, within};
 use crate::credential::{AccessToken, Issued, Outcome, TokenRequest};
 use crate::error::Error;
 use crate::fault::{Fault, is_echo};
-use crate::received::wait_of;
+use crate::received::Received;
 use crate::redact::on_one_line;
 
 /// Of a chain of credentials, this many say why they gave no token.
@@ -85,12 +87,20 @@ fn no_token(error: azure_core::Error) -> Error {
     match causes().filter_map(|cause| cause.downcast_ref::<azure_core::Error>()).last().map(azure_core::Error::kind) {
         Some(ErrorKind::Connection | ErrorKind::Io) => reason.retryable(),
         Some(ErrorKind::HttpResponse { status, raw_response, .. }) if may_pass(u16::from(*status)) => {
-            let headers = raw_response.as_ref().map(|response| response.headers());
-            let wait = headers.and_then(|headers| wait_of(headers.get_optional_str(&RETRY_AFTER)?));
-            reason.retrying_after(wait).retryable()
+            reason.retrying_after(raw_response.as_deref().and_then(wait)).retryable()
         }
         _ => reason,
     }
+}
+
+/// How long a response to the Azure SDK asks to wait.
+fn wait(response: &RawResponse) -> Option<Duration> {
+    let headers = response.headers().iter().filter_map(|(name, value)| {
+        Some((HeaderName::try_from(name.as_str()).ok()?, HeaderValue::try_from(value.as_str()).ok()?))
+    });
+    let status = StatusCode::from_u16(response.status().into()).ok()?;
+    let body = Bytes::copy_from_slice(response.body());
+    Received { status, headers: headers.collect(), body, over_bounds: false, undecoded: None }.retry_after()
 }
 
 impl std::fmt::Debug for AzureCredential {

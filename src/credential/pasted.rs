@@ -10,8 +10,7 @@ use crate::error::Error;
 /// and characters of zero width anywhere. The text that was given is zeroed.
 pub(crate) fn pasted(text: impl Into<String>) -> SecretString {
     let given = SecretString::from(text.into());
-    let visible = given.expose_secret().chars().filter(|c| !is_zero_width(*c)).collect::<String>();
-    let visible = SecretString::from(visible);
+    let visible = SecretString::from(visible(given.expose_secret()));
     unwrapped(visible.expose_secret()).into()
 }
 
@@ -24,11 +23,13 @@ pub(crate) fn pasted_token(text: impl Into<String>) -> SecretString {
     }
 }
 
-fn is_zero_width(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
+/// The text without characters of zero width.
+pub(crate) fn visible(text: &str) -> String {
+    text.chars().filter(|c| !matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')).collect()
 }
 
-fn unwrapped(text: &str) -> &str {
+/// The text without white space, quotes and angle brackets around it.
+pub(crate) fn unwrapped(text: &str) -> &str {
     const PAIRS: [(char, char); 5] = [('"', '"'), ('\'', '\''), ('`', '`'), ('<', '>'), ('\u{201c}', '\u{201d}')];
     let text = text.trim();
     let inner = PAIRS.iter().find_map(|(open, close)| text.strip_prefix(*open)?.strip_suffix(*close));
@@ -74,6 +75,6 @@ fn is_json_object(text: &str) -> bool {
 }
 
 /// A character in words that show it, although it may be invisible.
-fn named(c: char) -> String {
+pub(crate) fn named(c: char) -> String {
     if c.is_ascii_graphic() { format!("'{c}'") } else { format!("U+{:04X}", u32::from(c)) }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{ACCEPT, LOCATION, RETRY_AFTER};
+use http::header::{ACCEPT, ACCEPT_ENCODING, LOCATION, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -18,6 +18,7 @@ use crate::fault::{self, Fault, is_echo};
 use crate::received::{self, Received};
 use crate::redact::Secrets;
 use crate::retry::A_DAY;
+use crate::transport::Trouble;
 
 /// Tokens have a few kilobytes.
 const BODY_LIMIT: usize = 1 << 20;
@@ -74,7 +75,14 @@ impl Application {
             ],
         });
         let exchange = async {
-            let response = request.http.post(url).header(ACCEPT, "application/json").form(&form).send().await?;
+            let response = request
+                .http
+                .post(url)
+                .header(ACCEPT, "application/json")
+                .header(ACCEPT_ENCODING, "gzip")
+                .form(&form)
+                .send()
+                .await?;
             Ok(received::read(response, BODY_LIMIT).await)
         };
         let (received, end) = within(request.timeout(), exchange).await?.map_err(not_reached)?;
@@ -85,6 +93,9 @@ impl Application {
         }
         if received.over_bounds {
             return Err(no_token("the response is larger than any token"));
+        }
+        if let Some(why) = &received.undecoded {
+            return Err(no_token(format!("the response cannot be decompressed: {why}")));
         }
         end.map_err(not_reached)?;
         read(&received.body)
@@ -162,6 +173,12 @@ pub(crate) fn out_of_time() -> Error {
 
 /// The sign-in service could not be reached, or its response broke off.
 fn not_reached(source: reqwest::Error) -> Error {
+    let trouble = Trouble::of(&source);
+    if let Some(message) = trouble.message("the sign-in service").filter(|_| !source.is_timeout()) {
+        let error = if trouble.is_of_config() { Error::config(message) } else { no_token(message) };
+        let error = if trouble.may_pass() { error.retryable() } else { error };
+        return error.caused_by(source);
+    }
     match &source {
         error if error.is_builder() => return Error::config("the sign-in request cannot be built").caused_by(source),
         error if error.is_timeout() => no_token("the sign-in service did not respond in time").timeout(),
@@ -182,7 +199,8 @@ fn refused(mut received: Received, secrets: &Secrets<'_>) -> Error {
     let kept = kept.into_iter().flatten().filter(|(_, value)| !value.to_str().is_ok_and(is_echo));
     received.headers = kept.collect();
     received.body = Bytes::new();
-    let error = no_token("the sign-in service responded with").with_fault(fault).with_received(received);
+    let error = no_token("the sign-in service responded with").with_fault(fault).compressed(&received);
+    let error = error.with_received(received);
     let error = error.retrying_after(wait).redacted(secrets);
     if may_pass { error.retryable() } else { error }
 }

@@ -1,13 +1,14 @@
 //! How an error is written: one line, with what the sender of the error said and the IDs that support
 //! asks for.
 
-use std::fmt;
+use std::error::Error as _;
+use std::{fmt, iter};
 
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::error::{Error, ErrorKind};
-use crate::redact::{on_one_line, without_query};
+use crate::error::{Error, ErrorKind, NO_TOKEN};
+use crate::redact::{on_one_line, on_one_line_of, without_query};
 
 /// The texts of the data, which are often names of properties.
 fn names(data: Option<&Value>) -> Option<String> {
@@ -21,62 +22,144 @@ fn names(data: Option<&Value>) -> Option<String> {
 
 const MOST_NAMES: usize = 10;
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
-        if !matches!(self.0.kind, ErrorKind::Service | ErrorKind::Credential) {
-            return Ok(());
+/// So much of each further layer is shown.
+const SHOWN_OF_CAUSE: usize = 1000;
+
+impl Error {
+    /// The layers below, without those that the text before them has already.
+    fn causes(&self) -> Vec<String> {
+        let mut text = self.line();
+        let mut causes = Vec::new();
+        for cause in iter::successors(self.source(), |cause| (*cause).source()) {
+            let line = on_one_line_of(&cause.to_string(), SHOWN_OF_CAUSE);
+            if !line.is_empty() && !text.contains(&line) {
+                text.push_str(&line);
+                causes.push(line);
+            }
         }
+        causes
+    }
+
+    /// This layer alone.
+    fn line(&self) -> String {
+        let mut line = self.0.message.clone().into_owned();
+        match self.0.kind {
+            ErrorKind::Service | ErrorKind::Credential => line += &self.said(),
+            ErrorKind::NotFinished => {
+                let last = self.0.last_response.as_ref().and_then(|last| last.status.as_ref());
+                let last = last.map(|status| on_one_line(status.as_str())).filter(|status| !status.is_empty());
+                line += &last.map(|status| format!("; its last status is {status}")).unwrap_or_default();
+            }
+            _ => {}
+        }
+        let is_bare = match self.0.kind {
+            ErrorKind::Config => true,
+            ErrorKind::Credential => self.0.message == NO_TOKEN && line == NO_TOKEN,
+            _ => false,
+        };
+        if let Some(reason) = self.source().filter(|_| is_bare).map(|reason| on_one_line(&reason.to_string())) {
+            line = format!("{line}: {reason}");
+        }
+        line
+    }
+
+    /// What its sender said, the IDs, and what to do.
+    fn said(&self) -> String {
+        let mut said = String::new();
         if let Some(status) = self.status() {
-            write!(f, " {status}")?;
+            said += &format!(" {status}");
         }
         if let Some(code) = self.code() {
-            write!(f, ", code {}", on_one_line(code))?;
+            said += &format!(", code {}", on_one_line(code));
         }
         if let Some(suberror) = self.suberror() {
-            write!(f, ", suberror {}", on_one_line(suberror))?;
+            said += &format!(", suberror {}", on_one_line(suberror));
         }
         if let Some(description) = self.description() {
-            write!(f, ": {}", on_one_line(description).trim_end_matches('.'))?;
+            said += &format!(": {}", on_one_line(description).trim_end_matches('.'));
         }
         if let Some(names) = names(self.data()) {
-            write!(f, ", data: {}", on_one_line(&names))?;
+            said += &format!(", data: {}", on_one_line(&names));
         }
         let inner = [self.inner_code(), self.inner_description()].into_iter().flatten();
         let inner: Vec<_> = inner.map(|text| on_one_line(text).trim_end_matches('.').to_owned()).collect();
         if !inner.is_empty() {
-            write!(f, ", inner error {}", inner.join(": "))?;
+            said += &format!(", inner error {}", inner.join(": "));
         }
         if let Some(location) = self.location() {
-            write!(f, ", redirecting to {}", without_query(location))?;
+            said += &format!(", redirecting to {}", without_query(location));
         }
         if let Some(wait) = self.0.retry_after.filter(|_| self.0.received.is_some()) {
-            write!(f, ", retry after {} s", wait.as_secs())?;
+            let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+            said += &format!(", retry after {seconds} s");
         }
+        let about = [self.subject(), self.ids(), self.count()].into_iter().flatten().collect::<Vec<_>>().join("; ");
+        if !about.is_empty() {
+            said += &format!(" ({about})");
+        }
+        if let (Some(meaning), Some(remedy)) = (self.meaning(), self.remedy()) {
+            said += &format!("; {meaning}: {remedy}");
+        }
+        said
+    }
+
+    /// The IDs that support asks for: those received or, of the service, those sent.
+    fn ids(&self) -> Option<String> {
         let text = |id: Option<&str>, sent: Option<Uuid>| id.map(str::to_owned).or(sent.map(|id| id.to_string()));
         let sent = self.0.ids.filter(|_| self.0.attempts > 0 && self.0.kind == ErrorKind::Service);
         let (name, id) = match self.0.kind {
             ErrorKind::Credential => ("trace id", self.trace_id()),
             _ => ("request id", self.service_request_id()),
         };
-        let id = text(id, sent.map(|ids| ids.request_id));
-        let correlation_id = text(self.service_correlation_id(), sent.map(|ids| ids.correlation_id));
-        if let (Some(id), Some(correlation_id)) = (id, correlation_id) {
-            write!(f, " ({name} {}, correlation id {})", on_one_line(&id), on_one_line(&correlation_id))?;
-        }
-        Ok(())
+        let id = text(id, sent.map(|ids| ids.request_id))?;
+        let correlation_id = text(self.service_correlation_id(), sent.map(|ids| ids.correlation_id))?;
+        Some(format!("{name} {}, correlation id {}", on_one_line(&id), on_one_line(&correlation_id)))
+    }
+
+    /// Of an error of the service: what was asked for.
+    fn subject(&self) -> Option<String> {
+        let url = || self.url().map(|url| on_one_line(url.as_str()));
+        let subject = self.0.subject.as_deref().map(str::to_owned).or_else(url);
+        subject.filter(|_| self.0.kind == ErrorKind::Service)
+    }
+
+    fn count(&self) -> Option<String> {
+        let count = match self.0.attempts {
+            0 => return None,
+            1 => "1 attempt".to_owned(),
+            attempts => format!("{attempts} attempts"),
+        };
+        Some(count).filter(|_| self.0.kind == ErrorKind::Service)
     }
 }
 
+/// With `#`, the whole chain on one line.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line())?;
+        let causes = if f.alternate() { self.causes() } else { Vec::new() };
+        causes.iter().try_for_each(|cause| write!(f, ": {cause}"))
+    }
+}
+
+/// On one line or, with `#`, a line for each layer.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error")
-            .field("kind", &self.0.kind)
-            .field("message", &format_args!("{self}"))
-            .field("received", &self.0.received)
-            .field("ids", &self.0.ids)
-            .field("attempts", &self.0.attempts)
-            .field("source", &self.0.source)
-            .finish()
+        let between = if f.alternate() { "\n    caused by: " } else { ": " };
+        write!(f, "{:?}: {}", self.0.kind, self.line())?;
+        self.causes().iter().try_for_each(|cause| write!(f, "{between}{cause}"))?;
+        let between = if f.alternate() { "\n    " } else { " " };
+        // An error of the service has them in its line.
+        let Some(ids) = self.0.ids.filter(|_| self.0.kind != ErrorKind::Service) else { return Ok(()) };
+        write!(f, "{between}[")?;
+        let url = || self.url().map(|url| on_one_line(url.as_str()));
+        if let Some(subject) = self.0.subject.as_deref().map(str::to_owned).or_else(url) {
+            write!(f, "{subject}; ")?;
+        }
+        write!(
+            f,
+            "request id {}, correlation id {}; attempts: {}]",
+            ids.request_id, ids.correlation_id, self.0.attempts
+        )
     }
 }

@@ -60,7 +60,15 @@ fn a_base_url_that_is_none_is_refused() {
         ("https://example.com/#a", "query or a fragment"),
         ("https://example.com/v1", "must not have /v1"),
         ("https://example.com/gateway/V1/", "must not have /v1"),
-        ("https://example.com/v1/customers/", "must not have /v1"),
+        ("https://example.com/v1/customers/", "must not have /v1:"),
+        ("https://example.com/v1/", "must not have /v1:"),
+        ("https://example.com/v1//", "must not have /v1:"),
+        ("https://example.com/v1.0", "must not have /v1.0:"),
+        ("https://example.com/gateway/v1.0/customers", "must not have /v1.0:"),
+        ("https://example.com/Beta/", "must not have /beta:"),
+        ("http://0.0.0.0:8080", "use loopback"),
+        ("http://[::]:8080", "use loopback"),
+        ("https://0.0.0.0", "use loopback"),
         ("localhost:8080", "http://localhost:8080 on loopback"),
         ("127.0.0.1:8080", "http://localhost:8080 on loopback"),
         ("data:text/plain,x", "is not a URL with a host"),
@@ -151,6 +159,41 @@ fn ids_are_guids_and_show_in_lower_case_with_hyphens() {
 }
 
 #[test]
+fn an_id_is_read_as_it_is_pasted() {
+    let id: CustomerId = CUSTOMER.parse().unwrap();
+    let (first, rest) = CUSTOMER.split_at(9);
+    for text in [
+        format!("{CUSTOMER}\u{200b}"),
+        format!("\u{feff}{CUSTOMER}"),
+        format!("{first}\u{200d}{rest}\u{2060}\n"),
+        format!("{{{CUSTOMER}}}"),
+        format!("{{{}}}", CUSTOMER.to_uppercase()),
+        format!("\"{CUSTOMER}\""),
+        format!("'{CUSTOMER}'"),
+        format!("`{CUSTOMER}`"),
+        format!("\u{201c}{CUSTOMER}\u{201d}"),
+        format!(" \"{{ {CUSTOMER} }}\" "),
+        format!("{{\"{CUSTOMER}\"}}"),
+        format!("<{CUSTOMER}>"),
+    ] {
+        assert_eq!(text.parse::<CustomerId>().unwrap(), id, "{text:?}");
+        assert_eq!(BatchTrackingId::try_from(text).unwrap().to_string(), CUSTOMER);
+    }
+}
+
+#[test]
+fn a_character_that_makes_an_id_wrong_and_is_not_seen_is_named() {
+    for (odd, name) in [("\u{ad}", "U+00AD"), ("\u{200e}", "U+200E"), ("\u{2011}", "U+2011"), ("\0", "U+0000")] {
+        let text = CUSTOMER.replacen('-', &format!("-{odd}"), 1);
+        let line = text.parse::<CustomerId>().unwrap_err().to_string();
+        assert!(line.contains(&format!("contains {name} and is not a customer ID: expected a GUID")), "{line}");
+    }
+    // What is dropped does not make it right.
+    let line = format!("{CUSTOMER}\u{200b}-1").parse::<CustomerId>().unwrap_err().to_string();
+    assert!(line.ends_with("is not a customer ID: expected a GUID"), "{line}");
+}
+
+#[test]
 fn policies_waits_and_clouds_are_read_from_a_configuration_file() {
     let yaml = "max_retries: 5\ninitial_delay: 0.25\nmax_delay: 60\nmax_retry_after: 600\njitter: false";
     let policy = RetryPolicy::default().max_retries(5).initial_delay(Duration::from_millis(250));
@@ -160,7 +203,8 @@ fn policies_waits_and_clouds_are_read_from_a_configuration_file() {
 
     let seconds = Duration::from_secs;
     let wait = Wait::default().first_after(seconds(1)).intervals(seconds(2)..=seconds(3)).at_most(seconds(4));
-    let yaml = "first_after: 1\nintervals: [2, 3.0]\nat_most: 4";
+    let wait = wait.not_found_grace(seconds(5));
+    let yaml = "first_after: 1\nintervals: [2, 3.0]\nat_most: 4\nnot_found_grace: 5";
     assert_eq!(serde_saphyr::from_str::<Wait>(yaml).unwrap(), wait);
     assert_eq!(serde_saphyr::from_str::<Wait>("{}").unwrap(), Wait::default());
 

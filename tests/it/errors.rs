@@ -42,7 +42,10 @@ async fn the_documented_fault_is_read_whole() {
     assert_eq!(
         error.to_string(),
         "the service responded with 404 Not Found, code 60003: Tenant not found, data: a, b \
-         (request id 7b3e2e00-b330-4480-9d84-59ace713427f, correlation id 4a5002a2-0c1b-4e57-b491-dbcf19c0e7b8)"
+         (batch upload status of customer 47021739-3426-40bf-9601-61b4b6d7c793, \
+         upload 0127ed8e-ff72-4983-a3d8-e8d8bd378932; \
+         request id 7b3e2e00-b330-4480-9d84-59ace713427f, correlation id 4a5002a2-0c1b-4e57-b491-dbcf19c0e7b8; \
+         1 attempt)"
     );
 }
 
@@ -60,7 +63,7 @@ async fn the_gateways_throttle_is_read_with_its_wait() {
 async fn a_retry_after_of_another_form_is_read_or_ignored() {
     let error = failing("503 Service Unavailable", &[("Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT")], "").await;
     assert!(error.retry_after().unwrap() > Duration::from_secs(1 << 30));
-    for ignored in ["Tue, 25 Jul 2017 17:52:41 GMT", "-5", "soon", "", "1.5", "99999999999999999999999"] {
+    for ignored in ["Tue, 25 Jul 2017 17:52:41 GMT", "-5", "soon", "", "1.5.5"] {
         let error = failing("503 Service Unavailable", &[("Retry-After", ignored)], "").await;
         assert_eq!(error.retry_after(), None, "{ignored}");
     }
@@ -285,7 +288,7 @@ async fn a_fault_with_status_200_is_an_error_of_the_service_and_is_not_retried()
     let error = failing("200 OK", &IDS, FAULT).await;
     assert!(
         error.to_string().starts_with(
-            "the service responded with an error and status 200 OK, code 400072: Not available here (request id "
+            "the service responded with an error and status 200 OK, code 400072: Not available here (batch upload status of "
         ),
         "{error}"
     );
@@ -421,4 +424,58 @@ async fn a_line_of_plain_text_is_a_description() {
     for page in ["<html></html>", "{\"a\":1}", "", " "] {
         assert_eq!(failing("404 Not Found", &plain, page).await.description(), None);
     }
+}
+
+/// What `main` prints, and what is logged.
+#[tokio::test]
+async fn an_error_is_told_whole_on_one_line() {
+    let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let nobody = partner_center_devices::PartnerCenter::builder(partner_center_devices::AccessToken::new("token"))
+        .base_url(format!("http://127.0.0.1:{port}"))
+        .retry_policy(RetryPolicy::none())
+        .build()
+        .unwrap();
+    let error = crate::server::upload(&nobody).get().await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot connect to the service");
+    let whole = format!("{error:#}");
+    assert!(whole.starts_with("cannot connect to the service: ") && whole.contains("refused"), "{whole}");
+    let debug = format!("{error:?}");
+    let id = error.request_id().unwrap().to_string();
+    assert!(debug.starts_with(&format!("Transport: {whole}")) && !debug.contains('\n'), "{debug}");
+    assert!(debug.contains(&id) && debug.contains("attempts: 1") && debug.contains(crate::server::TRACKING), "{debug}");
+    assert!(!debug.contains("Inner") && format!("{error:#?}").lines().count() > 2, "{debug}");
+}
+
+#[tokio::test]
+async fn the_reason_is_on_the_first_line_where_there_is_no_token() {
+    let error = Error::credential("the vault is sealed");
+    assert_eq!(error.to_string(), "no access token: the vault is sealed");
+    assert_eq!(format!("{error:#}"), "no access token: the vault is sealed");
+    assert_eq!(format!("{error:?}"), "Credential: no access token: the vault is sealed");
+    assert_eq!(error.source().unwrap().to_string(), "the vault is sealed");
+}
+
+#[tokio::test]
+async fn an_error_of_the_service_says_what_was_asked_for_where_and_how_often() {
+    let fail = || Reply::Send(answer("500 Internal Server Error", &[], ""));
+    let server = Server::new((0..6).map(|_| fail())).await;
+    let policy = RetryPolicy::default().max_retries(1).initial_delay(Duration::ZERO);
+    let partner = server.builder().retry_policy(policy).build().unwrap();
+    let (customer, tracking) = (crate::server::CUSTOMER, crate::server::TRACKING);
+
+    let error = crate::server::upload(&partner).get().await.unwrap_err();
+    let shown = error.to_string();
+    assert!(shown.contains(&format!("(batch upload status of customer {customer}, upload {tracking}; ")), "{shown}");
+    assert!(shown.ends_with("; 2 attempts)"), "{shown}");
+    let url = format!("{}/v1/customers/{customer}/batchJobStatus/{tracking}", server.base_url);
+    assert_eq!(error.url().unwrap().as_str().to_lowercase(), url.to_lowercase());
+
+    let error = crate::server::customer(&partner).device_batches().get().await.unwrap_err();
+    assert!(error.to_string().contains(&format!("(device batches of customer {customer}; ")), "{error}");
+
+    let link = serde_json::from_value(json!({ "uri": "/customers/1/devices?size=1" })).unwrap();
+    let error = partner.follow::<Value>(&link).await.unwrap_err();
+    let url = format!("{}/v1/customers/1/devices", server.base_url);
+    assert_eq!(error.url().unwrap().as_str(), url, "without query");
+    assert!(error.to_string().contains(&format!("({url}; ")), "{error}");
 }

@@ -125,6 +125,44 @@ fn path(server: &Server, request: usize) -> String {
 
 #[tokio::test]
 #[ignore = "needs the examples; .ci/run builds them and runs it"]
+async fn a_proxy_of_the_environment_gets_its_password_unescaped_and_nobody_else_sees_it() {
+    for (credentials, sent) in [("", None), ("http://user:p%40ss%25w@", Some("Basic dXNlcjpwQHNzJXc="))] {
+        let refusals = (0..4).map(|_| Reply::SendAndClose(answer("403 Forbidden", &[], "")));
+        let proxy = Server::new(refusals).await;
+        let address = proxy.base_url.trim_start_matches("http://");
+        let mut command = example("get_batch_upload_status");
+        command.env("PARTNER_CENTER_TOKEN", TOKEN).env("HTTPS_PROXY", format!("{credentials}{address}"));
+        command.args(["--base-url", "https://partner.example.invalid", "--customer-id", CUSTOMER]);
+        command.args(["--tracking-id", TRACKING]);
+        let failed = run(command).await;
+        let said = failed.stderr + &failed.stdout;
+        assert!(failed.code != Some(0) && !said.contains("p@ss") && !said.contains("p%40ss"), "{said}");
+        assert!(proxy.requests().iter().all(|head| head.starts_with("CONNECT partner.example.invalid:443 ")));
+        assert_eq!(proxy.sent(0, "proxy-authorization").as_deref(), sent);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+#[ignore = "needs the examples; .ci/run builds them and runs it"]
+async fn a_machine_without_certificates_calls_loopback_and_is_told_what_https_needs() {
+    let bare = |base_url: &str| {
+        let mut command = example("get_batch_upload_status");
+        command.env("PARTNER_CENTER_TOKEN", TOKEN).env("SSL_CERT_FILE", "no-such-file").env("SSL_CERT_DIR", "no-such");
+        command.args(["--base-url", base_url, "--customer-id", CUSTOMER, "--tracking-id", TRACKING]);
+        run(command)
+    };
+    let server = Server::answering(documented("batch_upload_status.http")).await;
+    let done = bare(&server.base_url).await;
+    assert!(done.code == Some(0) && done.stdout.contains("1234567890"), "{}", done.stderr);
+    let failed = bare("https://partner.example.invalid").await;
+    let said = failed.stderr;
+    assert_eq!((failed.code, said.trim().lines().count()), (Some(1), 1), "{said}");
+    assert!(said.contains("install the package ca-certificates"), "{said}");
+}
+
+#[tokio::test]
+#[ignore = "needs the examples; .ci/run builds them and runs it"]
 async fn the_token_of_the_environment_and_the_ids_of_the_command_line_are_sent() {
     for (name, fixture, path_of_call, shown) in [
         ("get_batch_upload_status", "batch_upload_status.http", format!("batchJobStatus/{TRACKING}"), "1234567890"),

@@ -9,15 +9,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use partner_center_devices::{AccessToken, Builder, ErrorKind, PartnerCenter, RetryPolicy};
+use partner_center_devices::{AccessToken, Builder, Cloud, ErrorKind, PartnerCenter, RetryPolicy};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ServerConfig, crypto};
 
+use crate::compression::{deflate, gzip, zlib};
 use crate::secrets::everything_about;
-use crate::server::{TOKEN, answer, customer, upload};
+use crate::server::{Reply, Server, TOKEN, answer, customer, upload};
+use crate::sign_in::app_only;
 use crate::virtual_time::Names;
 
 /// The row whose connections are used again; in the others that could cost an attempt by chance.
@@ -95,6 +97,8 @@ fn matrix() -> Vec<Row> {
     let echo = format!("Bearer {TOKEN}");
     let html = "<html><body><h1>502</h1></body></html>";
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let gzipped_chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n";
+    let chunk = |bytes: &[u8]| [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
     let headers = |count: usize| (0..count).map(|n| format!("X-{n}: y\r\n")).collect::<String>();
     vec![
         // The connection.
@@ -229,12 +233,27 @@ fn matrix() -> Vec<Row> {
         ),
         ok("empty", &[], "", DECODE),
         ok("HTML with 200", &[("Content-Type", "text/html")], html, DECODE),
-        ok(
-            "gzip though not asked for",
-            &[("Content-Encoding", "gzip")],
-            b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xab\xae\x05\0",
+        ok("gzip", &[("Content-Encoding", "gzip")], gzip("{}"), Answered),
+        ok("deflate", &[("Content-Encoding", "deflate")], zlib("{}"), Answered),
+        ok("deflate without its header", &[("Content-Encoding", "deflate")], deflate("{}"), Answered),
+        ok("gzip cut off", &[("Content-Encoding", "gzip")], &gzip("{}")[..12], DECODE),
+        ok("plain though said to be gzip", &[("Content-Encoding", "gzip")], "{}", Answered),
+        ok("a coding that is not supported", &[("Content-Encoding", "br")], "\x0b{}\x03", DECODE),
+        ok("gzip of more than the bound", &[("Content-Encoding", "gzip")], gzip(vec![b' '; LIMIT + 1]), DECODE),
+        row(
+            "gzip that becomes 100 times as much without end",
+            [send(gzipped_chunks), Act::Endless(chunk(&gzip(vec![b' '; 1 << 16])))],
             DECODE,
+            1,
         ),
+        row(
+            "gzip cut off with the connection",
+            [send([b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", &gzip("{}")[..12]].concat())],
+            TRANSPORT,
+            2,
+        ),
+        status("a throttle in gzip", "429 Too Many Requests", &[("Content-Encoding", "gzip")], gzip("{}"), 2),
+        status("a fault in a coding that is not supported", "403 Forbidden", &[("Content-Encoding", "br")], "{}", 1),
         ok("wrong Content-Type", &[("Content-Type", "image/png")], "{}", Answered),
         ok("broken Content-Type", &[("Content-Type", ";;;")], "{}", Answered),
         ok("charset of another encoding", &[("Content-Type", "application/json; charset=utf-16")], "{}", Answered),
@@ -387,6 +406,114 @@ async fn a_name_that_is_not_found_is_retried_and_reported() {
     check("name not found", &partner, TRANSPORT, 2, SLACK).await;
 }
 
+/// A client with this many retries, without waits.
+fn retrying(retries: u32) -> Builder {
+    let policy = RetryPolicy::default().max_retries(retries).initial_delay(Duration::ZERO);
+    builder().retry_policy(policy)
+}
+
+#[tokio::test]
+async fn what_hardly_passes_is_tried_once_more_and_not_again() {
+    let many_headers = format!("HTTP/1.1 200 OK\r\n{}\r\n{{}}", "X: y\r\n".repeat(1000));
+    let garbage = "220 mail.example.com ESMTP\r\n\r\n".to_owned();
+    for garbled in [garbage.clone(), "HTTP/9.1 200 OK\r\n\r\n".to_owned(), many_headers] {
+        let address = serve(vec![send(garbled)], Arc::default()).await;
+        let partner = retrying(9).base_url(format!("http://{address}")).build().unwrap();
+        let error = upload(&partner).get().await.unwrap_err();
+        assert_eq!(error.attempts(), 2, "{error:?}");
+        assert!(error.to_string().contains("what came is not HTTP, or has too many headers"), "{error}");
+    }
+    let http = reqwest::Client::builder().dns_resolver(Arc::new(Names::Unknown));
+    let partner = retrying(9).base_url("https://example.com").http_client(http).build().unwrap();
+    let error = upload(&partner).get().await.unwrap_err();
+    assert_eq!((error.attempts(), error.to_string().ends_with("its name is not found")), (2, true), "{error}");
+
+    let replies = [garbage.into_bytes(), answer("200 OK", &[], "{}")].map(Reply::SendAndClose);
+    let server = Server::new(replies).await;
+    let partner = retrying(9).base_url(&server.base_url).build().unwrap();
+    assert_eq!(upload(&partner).get().await.unwrap().attempts(), 2);
+}
+
+/// Both addresses of loopback, the one first on which nobody listens.
+struct BothAddresses;
+
+impl reqwest::dns::Resolve for BothAddresses {
+    fn resolve(&self, _: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        let addresses = ["[::1]:0", "127.0.0.1:0"].map(|address| address.parse().unwrap());
+        Box::pin(async move { Ok(Box::new(addresses.into_iter()) as reqwest::dns::Addrs) })
+    }
+}
+
+#[tokio::test]
+async fn where_localhost_has_two_addresses_and_nobody_listens_on_the_first_the_other_is_tried() {
+    let address = serve(vec![send(answer("200 OK", &[], "{}"))], Arc::default()).await;
+    let http = reqwest::Client::builder().dns_resolver(Arc::new(BothAddresses));
+    let url = format!("http://localhost:{}", address.port());
+    let partner = builder().base_url(url).http_client(http).attempt_timeout(SLACK).build().unwrap();
+    check("localhost is IPv4 only", &partner, Answered, 1, SLACK).await;
+}
+
+#[tokio::test]
+async fn a_resolver_that_is_busy_is_asked_as_often_as_retries_are_allowed() {
+    let http = reqwest::Client::builder().dns_resolver(Arc::new(Names::Busy));
+    let partner = retrying(4).base_url("https://example.com").http_client(http).build().unwrap();
+    assert_eq!(upload(&partner).get().await.unwrap_err().attempts(), 5);
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_trusted_is_one_attempt_and_an_error_that_says_what_to_install() {
+    let (address, _) = serve_tls("localhost").await;
+    let (_, other) = serve_tls("partner.example.com").await;
+    let url = format!("https://localhost:{}", address.port());
+    let http = || reqwest::Client::builder().tls_certs_only([other.clone()]);
+    let partner = retrying(9).base_url(&url).http_client(http()).attempt_timeout(Duration::from_secs(5));
+    let error = upload(&partner.build().unwrap()).get().await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts(), error.is_retryable()), (ErrorKind::Transport, 1, false));
+    assert!(error.to_string().contains("its certificate is not trusted") && error.to_string().contains("ca-cert"));
+
+    let cloud = Cloud::custom(&url, &url).unwrap();
+    let partner = PartnerCenter::builder(app_only()).cloud(cloud).http_client(http());
+    let error = upload(&partner.build().unwrap()).get().await.unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credential, false));
+    assert!(error.to_string().contains("sign-in service: its certificate is not trusted"), "{error}");
+}
+
+#[tokio::test]
+async fn a_proxy_that_wants_credentials_is_asked_once_and_the_error_says_so() {
+    let refusal = || Reply::SendAndClose(answer("407 Proxy Authentication Required", &[], ""));
+    let server = Server::new((0..9).map(|_| refusal())).await;
+    let http = || reqwest::Client::builder().proxy(reqwest::Proxy::https(&server.base_url).unwrap());
+    let partner = retrying(9).base_url("https://partner.example.com").http_client(http()).build().unwrap();
+    let error = upload(&partner).get().await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts(), error.is_retryable()), (ErrorKind::Transport, 1, false));
+    assert!(error.to_string().contains("the proxy wants credentials (407)"), "{error}");
+    assert_eq!(server.requests().len(), 1);
+    assert!(server.requests()[0].starts_with("CONNECT partner.example.com:443 "));
+
+    let cloud = Cloud::custom("https://partner.example.com", "https://login.example.com").unwrap();
+    let partner = PartnerCenter::builder(app_only()).cloud(cloud).http_client(http()).build().unwrap();
+    let error = upload(&partner).get().await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts(), error.is_retryable()), (ErrorKind::Credential, 0, false));
+    assert!(error.to_string().contains("sign-in service: the proxy wants credentials (407)"), "{error}");
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_socks_proxy_without_support_for_it_is_an_error_that_names_the_feature() {
+    let proxy = || reqwest::Proxy::all("socks5://127.0.0.1:9").unwrap();
+    let http = || reqwest::Client::builder().proxy(proxy());
+    let partner = retrying(9).base_url("https://partner.example.com").http_client(http()).build().unwrap();
+    let error = upload(&partner).get().await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Config, 1), "{error:?}");
+    assert!(error.to_string().contains("a SOCKS proxy needs the feature `socks`"), "{error}");
+
+    let cloud = Cloud::custom("https://partner.example.com", "https://login.example.com").unwrap();
+    let partner = PartnerCenter::builder(app_only()).cloud(cloud).http_client(http()).build().unwrap();
+    let error = upload(&partner).get().await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Config, 0), "{error:?}");
+    assert!(error.to_string().contains("a SOCKS proxy needs the feature `socks`"), "{error}");
+}
+
 /// A server with a certificate for this name, and the certificate.
 async fn serve_tls(name: &str) -> (SocketAddr, reqwest::Certificate) {
     let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
@@ -438,8 +565,8 @@ async fn tls_is_refused_unless_certificate_and_name_are_right() {
         |certificate: &reqwest::Certificate| reqwest::Client::builder().tls_certs_only([certificate.clone()]);
     let rows = [
         ("TLS with a trusted certificate", address, trusting(&certificate), Answered, 1),
-        ("TLS with a certificate that nobody trusts", address, trusting(&other), TRANSPORT, 2),
-        ("TLS with a wrong name", elsewhere, trusting(&other), TRANSPORT, 2),
+        ("TLS with a certificate that nobody trusts", address, trusting(&other), TRANSPORT, 1),
+        ("TLS with a wrong name", elsewhere, trusting(&other), TRANSPORT, 1),
         ("TLS with a server that speaks none", plain, trusting(&certificate), TRANSPORT, 2),
     ];
     for (name, address, http, end, attempts) in rows {

@@ -5,6 +5,7 @@ mod answers;
 #[cfg(feature = "blocking")]
 mod blocking;
 mod changes;
+mod compression;
 mod config;
 mod devices;
 mod errors;
@@ -16,6 +17,7 @@ mod prism;
 mod properties;
 mod reading;
 mod reliability;
+mod remedies;
 mod requests;
 #[cfg(feature = "schemars")]
 mod schemas;

@@ -111,7 +111,7 @@ fn what_cannot_be_a_secret_or_refresh_token_is_refused() {
 }
 
 /// A refusal as Microsoft's sign-in service writes it.
-fn refusal(error: &str, code: u64, says: &str, more: &Value) -> String {
+pub fn refusal(error: &str, code: u64, says: &str, more: &Value) -> String {
     let mut body = json!({
         "error": error,
         "error_description": format!(
@@ -128,7 +128,7 @@ fn refusal(error: &str, code: u64, says: &str, more: &Value) -> String {
 }
 
 /// The error of a call that is refused with this body; what all such errors have in common holds.
-async fn refused(status: &str, body: String, code: u64, of_user: bool) -> Error {
+pub async fn refused(status: &str, body: String, code: u64, of_user: bool) -> Error {
     let reply = Reply::Send(answer(status, &[("Content-Type", "text/html")], body));
     let server = Server::new([reply]).await;
     let builder = if of_user { at(cloud(&server), app_user()) } else { at(cloud(&server), app_only()) };

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::server::{Reply, Server, answer, upload};
+use crate::sign_in::{app_only, at, cloud};
 
 fn reply(status: &str, headers: &[(&str, &str)]) -> Reply {
     Reply::Send(answer(status, headers, "{}"))
@@ -91,6 +92,86 @@ async fn a_retry_after_longer_than_allowed_fails_now_with_its_value() {
     }
 }
 
+const DATE: &str = "Wed, 01 Jan 2031 10:00:00 GMT";
+
+type Headers = &'static [(&'static str, &'static str)];
+
+/// The headers and the body of a throttled response, and how many milliseconds it asks to wait.
+const WAITS: [(Headers, &str, u64); 21] = [
+    (&[("Retry-After", "2.542")], r#"{"message":"Rate limit is exceeded. Try again in 1 seconds."}"#, 2542),
+    (&[("Retry-After", "0.4")], "", 400),
+    (&[("Retry-After", "2.0001")], "", 2001),
+    (&[("Retry-After", "2.")], "", 2000),
+    (&[("Retry-After", "7 seconds")], "", 7000),
+    (&[("Retry-After", "90s")], "", 90_000),
+    (&[("Retry-After", "5"), ("Retry-After", "60"), ("Retry-After", "7")], "", 60_000),
+    (&[("Retry-After", "5, 60, 7")], "", 60_000),
+    (&[("x-ms-retry-after-ms", "1500")], "", 1500),
+    (&[("retry-after-ms", "1500.5")], "", 1501),
+    (&[("Retry-After", "1"), ("retry-after-ms", "1200"), ("x-ms-retry-after-ms", "1100")], "", 1200),
+    (&[("Retry-After", "Wed, 01 Jan 2031 10:00:57 GMT"), ("Date", DATE)], "", 57_000),
+    (&[("Retry-After", "Wednesday, 01-Jan-31 10:00:57 GMT"), ("Date", DATE)], "", 57_000),
+    (&[("Retry-After", "Tue, 25 Jul 2017 17:53:38 GMT"), ("Date", "Tue, 25 Jul 2017 17:52:41 GMT")], "", 57_000),
+    (&[], r#"{"statusCode":429,"message":"Rate limit is exceeded. Try again in 57 seconds."}"#, 57_000),
+    (&[], "Rate limit is exceeded. Please try again in 57 seconds.", 57_000),
+    (&[], r#"{"error":{"message":"Too many requests. Please retry after 1 minute."}}"#, 60_000),
+    (&[], r#"{"message":"TRY AGAIN IN 0.5 SECONDS"}"#, 500),
+    (&[("Retry-After", "soon")], r#"{"message":"Try again in 57 seconds."}"#, 57_000),
+    (&[("Retry-After", "0")], r#"{"message":"Try again in 57 seconds."}"#, 57_000),
+    (&[("Retry-After", "3")], r#"{"message":"Try again in 57 seconds."}"#, 3000),
+];
+
+#[tokio::test]
+async fn a_wait_is_read_however_it_is_written_and_rounded_up() {
+    for (headers, body, milliseconds) in WAITS {
+        let wait = Duration::from_millis(milliseconds);
+        let server = Server::new([Reply::Send(answer(THROTTLED, headers, body)), reply("200 OK", &[])]).await;
+        // A policy that would wait for anything shorter.
+        let policy = at_once().max_retry_after(wait - Duration::from_micros(1));
+        let error = upload(&server.builder().retry_policy(policy).build().unwrap()).get().await.unwrap_err();
+        assert_eq!((error.retry_after(), error.attempts()), (Some(wait), 1), "{headers:?} {body}");
+        let shown = format!("retry after {} s", milliseconds.div_ceil(1000));
+        assert!(error.to_string().contains(&shown), "{error}");
+        let held_back = upload(&server.partner()).get().await;
+        assert!(held_back.is_ok(), "another client is not held back");
+    }
+}
+
+#[tokio::test]
+async fn a_wait_is_read_in_the_same_way_from_the_sign_in_service() {
+    for (headers, body, milliseconds) in WAITS {
+        let server = Server::new([Reply::Send(answer(THROTTLED, headers, body))]).await;
+        let partner = at(cloud(&server), app_only()).retry_policy(RetryPolicy::none()).build().unwrap();
+        let error = upload(&partner).get().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Credential);
+        assert_eq!(error.retry_after(), Some(Duration::from_millis(milliseconds)), "{headers:?} {body}");
+    }
+}
+
+#[tokio::test]
+async fn an_absurd_wait_ends_the_call_at_once_and_holds_the_client_for_an_hour_at_most() {
+    let digits = "9".repeat(400);
+    let seconds = format!("{}.5", u64::MAX);
+    let words = format!(r#"{{"message":"Try again in {digits} seconds."}}"#);
+    for (name, value, body) in [
+        ("Retry-After", "99999999999999999999999999", ""),
+        ("Retry-After", digits.as_str(), ""),
+        ("Retry-After", seconds.as_str(), ""),
+        ("retry-after-ms", digits.as_str(), ""),
+        ("x-ms-retry-after-ms", "99999999999999999999999999", ""),
+        ("X-Other", "", words.as_str()),
+    ] {
+        let server = Server::new([Reply::Send(answer(THROTTLED, &[(name, value)], body))]).await;
+        let partner = server.builder().retry_policy(at_once().max_retry_after(LONG)).build().unwrap();
+        let error = upload(&partner).get().await.unwrap_err();
+        assert_eq!(error.attempts(), 1, "{name}: {value}");
+        assert!(error.retry_after().unwrap() > LONG && error.to_string().contains("retry after "), "{error}");
+        let held_back = upload(&partner).get().await.unwrap_err();
+        assert_eq!(held_back.attempts(), 0);
+        assert!(held_back.retry_after().unwrap() <= Duration::from_secs(3600), "{held_back}");
+    }
+}
+
 #[tokio::test]
 async fn a_wait_that_outlasts_the_call_is_not_begun() {
     let server = Server::new([reply(UNAVAILABLE, &[("Retry-After", "100")])]).await;
@@ -117,7 +198,7 @@ async fn a_retry_after_does_not_shorten_the_backoff() {
 
 #[tokio::test]
 async fn a_retry_after_that_says_nothing_is_ignored() {
-    for value in ["-1", "soon", "Tue, 25 Jul 2017 17:52:41 GMT", "", "0"] {
+    for value in ["-1", "-2.5", "soon", "Tue, 25 Jul 2017 17:52:41 GMT", "", "0", "0.0", ".", "NaN", "1e5", "5 beers"] {
         let server = Server::new([reply(THROTTLED, &[("Retry-After", value)]), reply("200 OK", &[])]).await;
         assert_eq!(upload(&retrying(&server)).get().await.unwrap().attempts(), 2, "{value}");
     }

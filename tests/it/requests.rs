@@ -31,7 +31,16 @@ async fn an_upload_status_call_is_exactly_the_documented_request() {
     );
     assert_eq!(
         names(head),
-        ["accept", "authorization", "host", "ms-correlationid", "ms-requestid", "user-agent", "x-locale"]
+        [
+            "accept",
+            "accept-encoding",
+            "authorization",
+            "host",
+            "ms-correlationid",
+            "ms-requestid",
+            "user-agent",
+            "x-locale"
+        ]
     );
     let expected = [
         ("authorization", format!("Bearer {TOKEN}")),

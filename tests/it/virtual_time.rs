@@ -16,6 +16,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Finds no name, or never comes to an end.
 pub enum Names {
     Unknown,
+    /// The resolver is busy.
+    Busy,
     Endless,
 }
 
@@ -23,6 +25,7 @@ impl Resolve for Names {
     fn resolve(&self, _: Name) -> Resolving {
         match self {
             Self::Unknown => Box::pin(async { Err::<Addrs, _>("no such name".into()) }),
+            Self::Busy => Box::pin(async { Err::<Addrs, _>("Temporary failure in name resolution".into()) }),
             Self::Endless => Box::pin(std::future::pending()),
         }
     }
@@ -54,13 +57,13 @@ fn is_about(waited: Duration, expected: Duration) -> bool {
 #[tokio::test(start_paused = true)]
 async fn retries_wait_by_chance_unless_told_not_to() {
     let exact = RetryPolicy::default().without_jitter();
-    let (error, waited) = failed(patient(token(), Names::Unknown).retry_policy(exact)).await;
+    let (error, waited) = failed(patient(token(), Names::Busy).retry_policy(exact)).await;
     assert_eq!(error.attempts(), 4);
     assert!(is_about(waited, Duration::from_millis(500 + 1000 + 2000)), "{waited:?}");
 
     let mut waits = Vec::new();
     for _ in 0..20 {
-        let (_, waited) = failed(patient(token(), Names::Unknown).retry_policy(RetryPolicy::default())).await;
+        let (_, waited) = failed(patient(token(), Names::Busy).retry_policy(RetryPolicy::default())).await;
         assert!(waited >= Duration::from_millis(3500) && waited < Duration::from_millis(7010), "{waited:?}");
         waits.push(waited);
     }

@@ -93,6 +93,61 @@ async fn a_wait_has_one_correlation_id_and_fresh_request_ids() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_closed_while_it_is_idle_is_not_seen_by_a_wait() {
+    let replies = [status("processing"), Reply::SendAndClose(Vec::new()), status("finished")];
+    let server = Server::new(replies).await;
+    let policy = RetryPolicy::default().initial_delay(ZERO);
+    let partner = server.builder().retry_policy(policy).build().unwrap();
+    assert!(upload(&partner).wait(at_once()).await.unwrap().is_complete());
+    assert_eq!(server.requests().len(), 3);
+}
+
+fn not_found() -> Reply {
+    Reply::Send(answer("404 Not Found", &[], r#"{"code":"1000"}"#))
+}
+
+#[tokio::test]
+async fn an_upload_that_is_not_found_yet_is_asked_for_again_within_the_grace() {
+    let replies = || [not_found(), not_found(), status("queued"), status("finished")];
+    let server = Server::new(replies()).await;
+    let ended = server.upload().wait(at_once().not_found_grace(HOUR)).await.unwrap();
+    assert!(ended.is_complete());
+    assert_eq!(server.requests().len(), 4);
+    let server = Server::new(replies()).await;
+    let seen: Vec<_> = server.upload().watch(at_once().not_found_grace(HOUR)).try_collect().await.unwrap();
+    assert_eq!(seen.len(), 2);
+}
+
+#[tokio::test]
+async fn without_a_grace_a_404_ends_a_wait_at_once() {
+    for wait in [at_once(), at_once().not_found_grace(ZERO)] {
+        let server = Server::new([not_found(), status("finished")]).await;
+        assert!(server.upload().wait(wait).await.unwrap_err().is_not_found());
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_would_come_after_the_grace_is_not_sent_out_of_turn() {
+    let server = Server::new([not_found(), status("finished")]).await;
+    let minutes = Duration::from_secs(60)..=Duration::from_secs(60);
+    let wait = at_once().intervals(minutes).not_found_grace(Duration::from_secs(59));
+    assert!(server.upload().wait(wait).await.unwrap_err().is_not_found());
+    assert_eq!(server.requests().len(), 1);
+
+    let later = Reply::Send(answer("404 Not Found", &[("Retry-After", "3601")], ""));
+    let server = Server::new([later, status("finished")]).await;
+    assert!(server.upload().wait(at_once().not_found_grace(HOUR)).await.unwrap_err().is_not_found());
+}
+
+#[tokio::test]
+async fn the_grace_is_only_for_an_upload_that_was_never_found() {
+    let server = Server::new([status("queued"), not_found(), status("finished")]).await;
+    let error = server.upload().wait(at_once().not_found_grace(HOUR)).await.unwrap_err();
+    assert!(error.is_not_found() && error.last_response().is_some());
+}
+
+#[tokio::test]
 async fn watching_gives_only_what_changed_and_ends_with_the_end() {
     let texts = ["queued", "queued", "processing", "processing", "processing", "finished", "queued"];
     let server = Server::new(texts.map(status)).await;
@@ -134,6 +189,8 @@ async fn past_its_limit_a_wait_fails_with_the_last_response() {
     assert_eq!(next_at(&mut watch, &clock, 91).await.unwrap().status, Some(UploadStatus::Processing));
     let error = watch.next().await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFinished);
+    let last = error.last_response().unwrap().status.clone().unwrap();
+    assert!(error.to_string().ends_with(&format!("; its last status is {last}")), "{error}");
     assert!(error.is_timeout() && !error.is_retryable());
     let last = error.last_response().unwrap();
     assert_eq!(last.status, Some(UploadStatus::Processing));
