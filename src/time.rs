@@ -3,6 +3,9 @@
 //! Plain serde reads and writes that form. Every other form that the service and its neighbours were
 //! seen to write is read, too.
 
+// The generated types use these, as far as the document has such times.
+#![allow(dead_code)]
+
 use std::collections::BTreeMap;
 use std::fmt;
 
