@@ -92,6 +92,9 @@ impl Copy {
         }
         // Without the targets that the copy does not have.
         let manifest = fs::read_to_string(crate_root.join("Cargo.toml")).unwrap();
+        // Another version: cargo would take its builds for those of the crate itself.
+        let version = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
+        let manifest = manifest.replacen(&version, "version = \"0.0.0-regenerate\"", 1);
         let sections =
             manifest.split("\n[").filter(|section| !section.lines().next().is_some_and(|line| line.ends_with("]]")));
         fs::write(root.join("Cargo.toml"), sections.collect::<Vec<_>>().join("\n[") + "\n[workspace]\n").unwrap();
