@@ -2,10 +2,9 @@
 //! the body. They stay dumb; what a response means is decided in the send loop.
 
 use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::de::DeserializeOwned;
@@ -40,7 +39,11 @@ pub(crate) struct Exchange {
 impl Attempt {
     /// What was sent and what came back, even if it broke off.
     pub(crate) fn take_exchange(&self) -> Exchange {
-        mem::take(&mut *self.exchange.lock().unwrap_or_else(PoisonError::into_inner))
+        mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Exchange> {
+        self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes the headers of the call over whatever the generated client or the HTTP client set.
@@ -52,10 +55,10 @@ impl Attempt {
         self.span.record("http.request.method", request.method().as_str());
         let name = format_args!("{} {}", request.method(), self.operation);
         self.span.record("otel.name", tracing::field::display(name));
-        self.exchange.lock().unwrap_or_else(PoisonError::into_inner).method = request.method().clone();
         let mut url = request.url().clone();
         url.set_query(None);
-        self.exchange.lock().unwrap_or_else(PoisonError::into_inner).url = Some(url);
+        let mut exchange = self.lock();
+        (exchange.method, exchange.url) = (request.method().clone(), Some(url));
     }
 
     /// Sends the request and reads the response whole, within the bound.
@@ -64,15 +67,11 @@ impl Attempt {
         client: &reqwest::Client,
         request: reqwest::Request,
     ) -> reqwest::Result<reqwest::Response> {
-        let (received, end) = read(client.execute(request).await?, self.body_limit).await;
-        let status = received.status;
-        self.exchange.lock().unwrap_or_else(PoisonError::into_inner).received = Some(received);
-        end?;
-
+        let mut response = client.execute(request).await?;
+        let (received, end) = read(&mut response, self.body_limit).await;
+        self.lock().received = Some(received);
         // The generated client looks at the status only.
-        let mut head = http::Response::new(Bytes::new());
-        *head.status_mut() = status;
-        Ok(head.into())
+        end.map(|()| response)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::mem;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -92,9 +93,10 @@ pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// How many objects a response may have whatever the bound is.
 const MOST_OBJECTS_OF_ANY: usize = 10_000;
 
-/// Reads a response whole, within the bound, and undoes its coding; as far as it came, if it breaks off.
-pub(crate) async fn read(mut response: reqwest::Response, limit: usize) -> (Received, reqwest::Result<()>) {
-    let (status, headers) = (response.status(), response.headers().clone());
+/// Takes a response in whole, within the bound, and undoes its coding; as far as it came, if it breaks off.
+/// What is left of the response is its status.
+pub(crate) async fn read(response: &mut reqwest::Response, limit: usize) -> (Received, reqwest::Result<()>) {
+    let (status, headers) = (response.status(), mem::take(response.headers_mut()));
     let mut received = Received { status, headers, body: Bytes::new(), over_bounds: false, undecoded: None };
     let coding = match Coding::of(&received.headers) {
         Ok(coding) => coding,

@@ -75,7 +75,7 @@ impl Application {
             ],
         });
         let exchange = async {
-            let response = request
+            let mut response = request
                 .http
                 .post(url)
                 .header(ACCEPT, "application/json")
@@ -83,7 +83,7 @@ impl Application {
                 .form(&form)
                 .send()
                 .await?;
-            Ok(received::read(response, BODY_LIMIT).await)
+            Ok(received::read(&mut response, BODY_LIMIT).await)
         };
         let (received, end) = within(request.timeout(), exchange).await?.map_err(not_reached)?;
         let secrets = self.client_secret.iter().chain(refresh_token).map(ExposeSecret::expose_secret);
