@@ -85,6 +85,22 @@ impl Builder {
 }
 
 impl PartnerCenter {
+    /// A client from the variables of the environment: [`Builder::from_env`] with the default settings.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), partner_center_devices::Error> {
+    /// let partner = partner_center_devices::blocking::PartnerCenter::from_env()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`Builder::from_env`] and [`Builder::build_blocking`].
+    pub fn from_env() -> Result<Self, Error> {
+        Builder::from_env()?.build_blocking()
+    }
+
     /// The customers of the partner.
     pub fn customers(&self) -> Customers {
         self.to(self.handle.customers())

@@ -20,6 +20,7 @@ mod customers;
 mod device_error;
 #[cfg(feature = "emulator")]
 pub mod emulator;
+mod env;
 mod error;
 mod fault;
 mod generated;
