@@ -5,13 +5,13 @@ mod common;
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{ServiceArgs, id_or, or_dash, picture, say, table, time};
+use common::{Format, ServiceArgs, id_or, or_dash, picture, say, say_json, table, time};
 use partner_center_devices::emulator::Emulator;
 use partner_center_devices::{BatchTrackingId, CustomerId};
 
 /// Shows the status of a device batch upload and of its devices
 #[derive(Parser)]
-#[command(after_help = common::HELP)]
+#[command(version, after_help = common::HELP)]
 struct Args {
     /// The customer ID
     #[arg(long, value_name = "GUID")]
@@ -19,17 +19,20 @@ struct Args {
     /// The tracking ID of the upload: the last segment of the Location header in the response to the upload
     #[arg(long, value_name = "GUID")]
     tracking_id: Option<BatchTrackingId>,
+    /// How to show the status
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
     #[command(flatten)]
     service: ServiceArgs,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    common::end(run(common::parse()).await)
+    common::end(run(Args::parse()).await.map(|()| ExitCode::SUCCESS))
 }
 
 async fn run(args: Args) -> common::Result<()> {
-    let service = args.service.connect().await?;
+    let service = args.service.connect(args.customer_id.is_some()).await?;
     let emulator = service.emulator.as_ref();
     let customer = id_or(args.customer_id, emulator.map(Emulator::example_customer), "--customer-id")?;
     let tracking = id_or(args.tracking_id, emulator.map(Emulator::example_upload), "--tracking-id")?;
@@ -37,6 +40,9 @@ async fn run(args: Args) -> common::Result<()> {
     let customer = service.partner.customers().by_id(customer);
     let upload = customer.batch_upload_status().by_id(tracking).get().await?;
 
+    if args.format == Format::Json {
+        return say_json(&upload);
+    }
     say(format_args!("batch      {}", or_dash(&upload.batch_tracking_id)))?;
     say(format_args!("status     {}", or_dash(&upload.status)))?;
     say(format_args!("started    {}", time(upload.started_time)))?;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{ApplicationArgs, CloudArgs, Result, say, tell, with_causes};
+use common::{CloudArgs, Result, say, tell, with_causes};
 use oauth2::basic::BasicClient;
 use oauth2::{
     AuthType, ClientId, ClientSecret, DeviceAuthorizationUrl, RequestTokenError, Scope,
@@ -28,7 +28,7 @@ Set secrets in the environment: other users of the computer can see command line
 /// The user opens an address in any browser, enters a code and signs in with multi-factor authentication.
 /// The other examples take the refresh token as PARTNER_CENTER_REFRESH_TOKEN.
 #[derive(Parser)]
-#[command(after_help = HELP)]
+#[command(version, after_help = HELP)]
 struct Args {
     /// The file for the refresh token, which only its owner can read. An existing file is replaced
     #[arg(long, value_name = "FILE")]
@@ -42,12 +42,49 @@ struct Args {
     application: ApplicationArgs,
 }
 
+#[derive(clap::Args)]
+#[command(next_help_heading = "Credentials")]
+struct ApplicationArgs {
+    /// The partner's tenant: its GUID or one of its domains
+    #[arg(long, value_name = "TENANT", env = "PARTNER_CENTER_TENANT_ID", hide_env_values = true)]
+    tenant_id: Option<String>,
+    /// The application that is registered in the tenant
+    #[arg(long, value_name = "GUID", env = "PARTNER_CENTER_CLIENT_ID", hide_env_values = true)]
+    client_id: Option<String>,
+    /// A client secret of the application. A public client has none
+    #[arg(long, value_name = "SECRET", env = "PARTNER_CENTER_CLIENT_SECRET", hide_env_values = true)]
+    client_secret: Option<String>,
+}
+
+impl ApplicationArgs {
+    /// Also true if a value is empty: an emulator must not respond where a secret is missing.
+    fn are_given(&self) -> bool {
+        self.tenant_id.is_some() || self.client_id.is_some() || self.client_secret.is_some()
+    }
+
+    /// The tenant ID and the client ID.
+    fn ids(&self) -> Result<(&str, &str)> {
+        let needed = |value, name| not_empty(value).ok_or_else(|| format!("{name} is not set or is empty"));
+        let tenant_id = needed(&self.tenant_id, "PARTNER_CENTER_TENANT_ID")?;
+        Ok((tenant_id, needed(&self.client_id, "PARTNER_CENTER_CLIENT_ID")?))
+    }
+
+    fn client_secret(&self) -> Option<&str> {
+        not_empty(&self.client_secret)
+    }
+}
+
+fn not_empty(value: &Option<String>) -> Option<&str> {
+    value.as_deref().map(str::trim).filter(|value| !value.is_empty())
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    common::end(run(common::parse()).await)
+    common::end(run(Args::parse()).await.map(|()| ExitCode::SUCCESS))
 }
 
 async fn run(args: Args) -> Result<()> {
+    common::log_if_asked()?;
     if !args.application.are_given() && !args.cloud.are_given() {
         return sign_in_at_emulator(args).await;
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{ServiceArgs, id_or, or_dash, picture, say, time};
+use common::{Format, ServiceArgs, id_or, or_dash, picture, say, say_json, time};
 use futures_util::TryStreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use partner_center_devices::emulator::{Emulator, ScriptedUpload};
@@ -14,8 +14,11 @@ use partner_center_devices::models::BatchUploadDetails;
 use partner_center_devices::{BatchTrackingId, CustomerId, Wait};
 
 /// Waits for the upload of a device batch to end
+///
+/// The exit code is 0 if the upload ended and all its devices are registered, 3 if it ended and devices failed,
+/// and 1 if it has not ended in time or cannot be read.
 #[derive(Parser)]
-#[command(after_help = common::HELP)]
+#[command(version, after_help = common::HELP)]
 struct Args {
     /// The customer ID
     #[arg(long, value_name = "GUID")]
@@ -32,17 +35,21 @@ struct Args {
     /// How long to wait, such as 10m; default: 1h
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     timeout: Option<Duration>,
+    /// How to show the last status
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
     #[command(flatten)]
     service: ServiceArgs,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    common::end(run(common::parse()).await)
+    common::end(run(Args::parse()).await)
 }
 
-async fn run(args: Args) -> common::Result<()> {
-    let service = args.service.connect().await?;
+async fn run(args: Args) -> common::Result<ExitCode> {
+    let has_ids = args.customer_id.is_some() || args.location.is_some();
+    let service = args.service.connect(has_ids).await?;
     let scripted = service.emulator.as_ref().map(script);
     let upload = match &args.location {
         Some(location) => service.partner.batch_upload(location)?,
@@ -82,15 +89,22 @@ async fn run(args: Args) -> common::Result<()> {
         Ok(ended) => ended.ok_or("there was no response")?,
         Err(error) => {
             if let Some(last) = error.last_response() {
-                show(last)?;
+                show(last, args.format)?;
             }
             return Err(error.into());
         }
     };
-    show(&ended)
+    show(&ended, args.format)?;
+    Ok(if ended.summary().failed > 0 { ExitCode::from(DEVICES_FAILED) } else { ExitCode::SUCCESS })
 }
 
-fn show(upload: &BatchUploadDetails) -> common::Result<()> {
+/// The exit code if the upload ended and devices failed.
+const DEVICES_FAILED: u8 = 3;
+
+fn show(upload: &BatchUploadDetails, format: Format) -> common::Result<()> {
+    if format == Format::Json {
+        return say_json(upload);
+    }
     say(format_args!("status     {}", or_dash(&upload.status)))?;
     say(format_args!("completed  {}", time(upload.completed_time)))?;
     say(format_args!("devices    {}", picture(&upload.summary())))?;

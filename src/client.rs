@@ -31,6 +31,37 @@ use crate::retry::RetryPolicy;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Reliability
+///
+/// Every call ends in bounded time, with the response or with an error that says what happened:
+///
+/// - Broken connections, timeouts, bodies that break off, 408, 429, 500, 502, 503 and 504 are tried again,
+///   3 times, after 0.5, 1 and 2 seconds, each lengthened at random to at most double:
+///   [`RetryPolicy`]. A name that is not found and what is not HTTP are tried once more only; a certificate
+///   that is not trusted and a proxy that wants credentials (407) are not.
+/// - `Retry-After` makes a wait longer, never shorter: seconds, also with decimals, or a date, which counts
+///   from the response's own `Date`. `retry-after-ms`, `x-ms-retry-after-ms` and, without any header, the
+///   words of a gateway ("Try again in 57 seconds.") count too; of several the longest does. If it is longer
+///   than 120 seconds or than the time left, the call fails at once with the value in the error.
+/// - Connecting may take 10 seconds, an attempt 60, a call with all its waits 180. Dropping a call stops it,
+///   but not its sign-in: that may bring the next refresh token.
+/// - All attempts of a call carry the same ids. Response and error say how many there were.
+/// - A throttle (429, or 503 with `Retry-After`) holds for all calls of a client and its clones: they wait
+///   until it is over, spread out, instead of getting a 429 each. Other retries, those of sign-ins included,
+///   are at most a fifth of the recent calls, and ten a second besides.
+/// - A 401 gets a fresh token and one more try, where the credential has a fresh one, and unless the user has
+///   to sign in again with multi-factor authentication.
+/// - Tokens are asked for with the scope `{host of the API}/.default` when a call needs one, once for all
+///   calls that wait, and replaced five minutes before they expire. Trouble of the sign-in service, and any
+///   5xx of it, is tried again in the same way; what it refuses is not, and for 10 seconds further calls get
+///   the same error without asking: repeated failures lock accounts.
+/// - A body is read up to 64 MiB and not beyond, and what it is made into is bounded with it. Calls and
+///   sign-ins ask for gzip; gzip and deflate are read, asked for or not, and another `Content-Encoding` is an
+///   error that names it.
+/// - A 200 whose body is an error, or has none of the documented members, is an error. A member that cannot be
+///   read is absent and listed in [`Response::unreadable_members`](crate::Response::unreadable_members),
+///   unless it decides what the response means: then the call fails and names it.
 #[derive(Clone)]
 #[must_use = "a client does nothing until a call is made with it"]
 pub struct PartnerCenter {

@@ -107,7 +107,7 @@ fn sign_in(
         }
         (None, None, None, None) => {
             return Err(Error::config(
-                "no credentials in the environment: set PARTNER_CENTER_TOKEN, or PARTNER_CENTER_TENANT_ID, \
+                "missing or empty in the environment: PARTNER_CENTER_TOKEN; or, to sign in, PARTNER_CENTER_TENANT_ID, \
                  PARTNER_CENTER_CLIENT_ID and PARTNER_CENTER_CLIENT_SECRET",
             ));
         }
@@ -120,7 +120,8 @@ fn sign_in(
                     secret.is_none() && refresh_token.is_none(),
                 ),
             ];
-            let names: Vec<_> = missing.into_iter().filter(|(_, is_missing)| *is_missing).map(|(name, _)| name).collect();
+            let names: Vec<_> =
+                missing.into_iter().filter(|(_, is_missing)| *is_missing).map(|(name, _)| name).collect();
             return Err(Error::config(format!("missing or empty in the environment: {}", names.join(", "))));
         }
     })
@@ -141,7 +142,7 @@ mod tests {
     #[test]
     fn each_missing_variable_is_named_and_no_value_is_shown() {
         let secret = "a-secret-value";
-        assert!(refusal(&[]).contains("set PARTNER_CENTER_TOKEN, or PARTNER_CENTER_TENANT_ID"));
+        assert!(refusal(&[]).contains("PARTNER_CENTER_TOKEN; or, to sign in, PARTNER_CENTER_TENANT_ID"));
         let only_secret = refusal(&[("AZURE_CLIENT_SECRET", secret)]);
         assert!(only_secret.ends_with(": PARTNER_CENTER_TENANT_ID, PARTNER_CENTER_CLIENT_ID"), "{only_secret}");
         assert!(!only_secret.contains(secret));

@@ -1,5 +1,6 @@
 // Rustdoc takes the first definition of a link: these replace the addresses at the end of the README.
 //! [`Credential`]: crate::Credential
+//! [`PartnerCenter`]: crate::PartnerCenter
 //! [`Wait`]: crate::Wait
 #![cfg_attr(feature = "blocking", doc = "[`blocking`]: crate::blocking\n\n")]
 // One of its blocks needs the feature to compile.
@@ -44,6 +45,9 @@ mod trace;
 mod transport;
 mod upload;
 mod wait;
+
+// The crates whose types stand in the API, so that a program needs no second version of them.
+pub use {chrono, http, reqwest, serde_json, url, uuid};
 
 pub use builder::Builder;
 pub use client::PartnerCenter;

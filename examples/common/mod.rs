@@ -1,45 +1,51 @@
 //! What the examples share: the service to call, the credentials, and how to show a response.
 #![allow(dead_code, unreachable_pub)]
 
+use std::env;
 use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::process::{self, ExitCode};
 
 use chrono::{DateTime, Utc};
-use clap::Parser;
-use clap::error::ErrorKind;
+use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use console::{Style, Term};
 use partner_center_devices::emulator::Emulator;
 use partner_center_devices::models::{BatchUploadDetails, DeviceUploadDetails, UploadStatus};
-use partner_center_devices::{
-    AccessToken, AppOnlyCredential, AppUserCredential, Cloud, Credential, PartnerCenter, UploadSummary,
-};
+use partner_center_devices::{AccessToken, Builder, Cloud, PartnerCenter, UploadSummary};
+use serde::Serialize;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// The end of `--help`.
 pub const HELP: &str = "\
+Credentials are environment variables, since other users of the computer can see command lines:
+  PARTNER_CENTER_TOKEN          an access token from elsewhere; or, to sign in,
+  PARTNER_CENTER_TENANT_ID      the partner's tenant: its GUID or one of its domains
+  PARTNER_CENTER_CLIENT_ID      the application that is registered in the tenant
+  PARTNER_CENTER_CLIENT_SECRET  its secret; a public client has none
+  PARTNER_CENTER_REFRESH_TOKEN  a user's refresh token from the example sign_in, for app+user calls
+AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET are read where those are not set.
 Without credentials, --base-url, --cloud and --authority, the example starts the emulator and calls it.
-Set secrets in the environment: other users of the computer can see command lines.
-Set NO_COLOR to turn colors off.";
+Set RUST_LOG=debug to see each call and attempt, NO_COLOR to turn colors off.";
 
 #[derive(clap::Args)]
 pub struct ServiceArgs {
     /// The service, if it is not at the address of the cloud: a gateway or a running emulator
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "PARTNER_CENTER_BASE_URL")]
     base_url: Option<String>,
     #[command(flatten)]
     cloud: CloudArgs,
-    #[command(flatten)]
-    credential: CredentialArgs,
 }
 
 #[derive(clap::Args)]
 pub struct CloudArgs {
     /// The partner's cloud: global (default), china or us-government
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", env = "PARTNER_CENTER_CLOUD")]
     cloud: Option<Cloud>,
     /// The sign-in service, if it is not at the address of the cloud
     #[arg(long, value_name = "URL")]
@@ -60,76 +66,6 @@ impl CloudArgs {
     }
 }
 
-#[derive(clap::Args)]
-#[command(next_help_heading = "Credentials")]
-pub struct ApplicationArgs {
-    /// The partner's tenant: its GUID or one of its domains
-    #[arg(long, value_name = "TENANT", env = "PARTNER_CENTER_TENANT_ID", hide_env_values = true)]
-    tenant_id: Option<String>,
-    /// The application that is registered in the tenant
-    #[arg(long, value_name = "GUID", env = "PARTNER_CENTER_CLIENT_ID", hide_env_values = true)]
-    client_id: Option<String>,
-    /// A client secret of the application. A public client has none
-    #[arg(long, value_name = "SECRET", env = "PARTNER_CENTER_CLIENT_SECRET", hide_env_values = true)]
-    client_secret: Option<String>,
-}
-
-impl ApplicationArgs {
-    /// Also true if a value is empty: an emulator must not respond where a secret is missing.
-    pub fn are_given(&self) -> bool {
-        self.tenant_id.is_some() || self.client_id.is_some() || self.client_secret.is_some()
-    }
-
-    /// The tenant ID and the client ID.
-    pub fn ids(&self) -> Result<(&str, &str)> {
-        let needed = |value, name| not_empty(value).ok_or_else(|| format!("{name} is not set or is empty"));
-        let tenant_id = needed(&self.tenant_id, "PARTNER_CENTER_TENANT_ID")?;
-        Ok((tenant_id, needed(&self.client_id, "PARTNER_CENTER_CLIENT_ID")?))
-    }
-
-    pub fn client_secret(&self) -> Option<&str> {
-        not_empty(&self.client_secret)
-    }
-}
-
-#[derive(clap::Args)]
-#[command(next_help_heading = "Credentials")]
-struct CredentialArgs {
-    /// An access token from elsewhere. The other credentials are then ignored
-    #[arg(long, value_name = "TOKEN", env = "PARTNER_CENTER_TOKEN", hide_env_values = true)]
-    token: Option<String>,
-    #[command(flatten)]
-    application: ApplicationArgs,
-    /// A user's refresh token, from the example sign_in: calls are then app+user instead of app-only.
-    /// The example does not keep the refresh token that replaces it
-    #[arg(long, value_name = "TOKEN", env = "PARTNER_CENTER_REFRESH_TOKEN", hide_env_values = true)]
-    refresh_token: Option<String>,
-}
-
-impl CredentialArgs {
-    fn credential(&self) -> Result<Option<Box<dyn Credential>>> {
-        if let Some(token) = not_empty(&self.token) {
-            return Ok(Some(Box::new(AccessToken::new(token))));
-        }
-        if !self.application.are_given() && self.refresh_token.is_none() {
-            return if self.token.is_some() { Err("PARTNER_CENTER_TOKEN is empty".into()) } else { Ok(None) };
-        }
-        let (tenant_id, client_id) = self.application.ids()?;
-        Ok(Some(match (self.application.client_secret(), not_empty(&self.refresh_token)) {
-            (Some(secret), Some(token)) => Box::new(AppUserCredential::new(tenant_id, client_id, secret, token)?),
-            (None, Some(token)) => Box::new(AppUserCredential::public_client(tenant_id, client_id, token)?),
-            (Some(secret), None) => Box::new(AppOnlyCredential::new(tenant_id, client_id, secret)?),
-            (None, None) => {
-                return Err("neither PARTNER_CENTER_CLIENT_SECRET nor PARTNER_CENTER_REFRESH_TOKEN is set".into());
-            }
-        }))
-    }
-}
-
-fn not_empty(value: &Option<String>) -> Option<&str> {
-    value.as_deref().map(str::trim).filter(|value| !value.is_empty())
-}
-
 /// The service to call. An emulator that was started for it stops when this is dropped.
 pub struct Service {
     pub partner: PartnerCenter,
@@ -137,24 +73,53 @@ pub struct Service {
 }
 
 impl ServiceArgs {
-    pub async fn connect(&self) -> Result<Service> {
-        let credential = match (self.credential.credential()?, &self.base_url) {
-            (Some(credential), _) => credential,
-            (None, None) if !self.cloud.are_given() => {
-                let emulator = Emulator::start().await?;
-                tell(format!("no credentials are set: calling the emulator at {}", emulator.base_url()));
-                return Ok(Service { partner: emulator.partner(), emulator: Some(emulator) });
-            }
-            // A running emulator accepts any token. The client refuses other addresses without https.
-            (None, Some(url)) if !url.to_ascii_lowercase().starts_with("https:") => Box::new(AccessToken::new("any")),
-            (None, _) => return Err("no credentials are set; see --help".into()),
-        };
-        let mut builder = PartnerCenter::builder(credential).cloud(self.cloud.cloud()?);
-        if let Some(url) = &self.base_url {
-            builder = builder.base_url(url);
+    /// The variables of the Azure SDK may be set for another program: they count if IDs are given.
+    pub async fn connect(&self, has_ids: bool) -> Result<Service> {
+        log_if_asked()?;
+        let is_set = |name: &str| env::var_os(name).is_some();
+        let own = ["TOKEN", "TENANT_ID", "CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN"];
+        let has_credentials = own.iter().any(|name| is_set(&format!("PARTNER_CENTER_{name}")))
+            || has_ids && is_set("AZURE_CLIENT_SECRET");
+        if !has_credentials && self.base_url.is_none() && !self.cloud.are_given() {
+            let emulator = Emulator::start().await?;
+            tell(format!("no credentials are set: calling the emulator at {}", emulator.base_url()));
+            return Ok(Service { partner: emulator.partner(), emulator: Some(emulator) });
         }
-        Ok(Service { partner: builder.application_name("partner-center-devices examples").build()?, emulator: None })
+        let builder = match &self.base_url {
+            // A running emulator accepts any token. The client refuses other addresses without https.
+            Some(url) if !has_credentials && url.to_ascii_lowercase().starts_with("http:") => {
+                PartnerCenter::builder(AccessToken::new("any"))
+            }
+            _ => Builder::from_env()?,
+        };
+        let builder = builder.cloud(self.cloud.cloud()?).application_name("partner-center-devices examples");
+        let builder = self.base_url.iter().fold(builder, |builder, url| builder.base_url(url));
+        Ok(Service { partner: builder.build()?, emulator: None })
     }
+}
+
+/// Logs to standard error what `RUST_LOG` asks for: `debug`, for example.
+pub fn log_if_asked() -> Result<()> {
+    if let Some(log) = env::var("RUST_LOG").ok().filter(|log| !log.is_empty()) {
+        let filter: Targets = log.parse().map_err(|error| format!("RUST_LOG: {error}"))?;
+        let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
+        tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+    }
+    Ok(())
+}
+
+/// How a single response is shown.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    #[default]
+    Text,
+    /// The typed body, as the service writes it
+    Json,
+}
+
+/// Writes a response as JSON.
+pub fn say_json(response: &impl Serialize) -> Result<()> {
+    say(serde_json::to_string_pretty(response)?)
 }
 
 /// The ID from the command line, or the example of the emulator.
@@ -162,24 +127,12 @@ pub fn id_or<T>(given: Option<T>, of_emulator: Option<T>, option: &str) -> Resul
     given.or(of_emulator).ok_or_else(|| format!("{option} <GUID> is required").into())
 }
 
-/// Reads the command line. An error ends the program with one line.
-pub fn parse<A: Parser>() -> A {
-    A::try_parse().unwrap_or_else(|error| {
-        if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-            error.exit();
-        }
-        let text = error.render().to_string();
-        let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-        tell(lines.join(" "));
-        process::exit(2);
-    })
-}
-
 /// Ends the program. An error is one line with all its causes.
-pub fn end(outcome: Result<()>) -> ExitCode {
-    let Err(error) = outcome else { return ExitCode::SUCCESS };
-    tell(format!("error: {}", with_causes(&*error)));
-    ExitCode::FAILURE
+pub fn end(outcome: Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        tell(format!("error: {}", with_causes(&*error)));
+        ExitCode::FAILURE
+    })
 }
 
 /// An error and all its causes, on one line.
@@ -241,7 +194,7 @@ pub fn picture(summary: &UploadSummary) -> String {
 /// a terminal that cannot show blocks.
 pub fn bar(summary: &UploadSummary, term: &Term, cells: u16) -> Option<String> {
     let (width, parts) = (usize::from(cells.min(88)), summary.by_status.len());
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(|name| std::env::var(name).ok());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(|name| env::var(name).ok());
     let locale = locale.map(|locale| locale.to_lowercase()).find(|locale| !locale.is_empty());
     let has_blocks = locale.is_none_or(|locale| locale.contains("utf-8") || locale.contains("utf8"));
     if summary.devices == 0 || width < 20 || parts > width || console::is_dumb() || !has_blocks {

@@ -14,6 +14,7 @@ use partner_center_devices::emulator::Emulator;
 /// Besides the documented examples it has other responses that the service or a gateway may send. Each has
 /// its own customer ID, which is printed at the start.
 #[derive(Parser)]
+#[command(version)]
 struct Args {
     /// The port to listen on; 0 chooses a free port
     #[arg(long, default_value_t = 8080)]
@@ -22,7 +23,7 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    common::end(run(common::parse()).await)
+    common::end(run(Args::parse()).await.map(|()| ExitCode::SUCCESS))
 }
 
 async fn run(args: Args) -> common::Result<()> {

@@ -1,6 +1,7 @@
 //! The IDs to look up: from a file, from standard input, or from the emulator.
 
 use std::io::{self, IsTerminal, Read};
+use std::iter;
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -12,13 +13,21 @@ use crate::common::{self, Result};
 use crate::rows::HEADER;
 
 /// A customer ID, or a tracking ID of the customer.
-pub(crate) struct Id {
-    pub(crate) customer: String,
-    pub(crate) tracking: Option<String>,
+pub(crate) struct Id<'t> {
+    pub(crate) customer: &'t str,
+    pub(crate) tracking: Option<&'t str>,
 }
 
-/// Reads the IDs, and says whether they are those of the emulator.
-pub(crate) fn ids(file: Option<&Path>, emulator: Option<&Emulator>) -> Result<(Vec<Id>, bool)> {
+/// The text with the IDs, which are taken out of it one by one.
+pub(crate) struct Ids {
+    text: String,
+    /// How many lines the header takes.
+    header: usize,
+    pub(crate) are_of_emulator: bool,
+}
+
+/// Reads the IDs.
+pub(crate) fn ids(file: Option<&Path>, emulator: Option<&Emulator>) -> Result<Ids> {
     let bytes = match file {
         Some(path) if path.as_os_str() != "-" => {
             Some(std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?)
@@ -28,15 +37,28 @@ pub(crate) fn ids(file: Option<&Path>, emulator: Option<&Emulator>) -> Result<(V
         // A job scheduler may leave standard input open without ever writing to it.
         None => standard_input(emulator.map(|_| Duration::from_secs(2)))?.filter(|bytes| !bytes.is_empty()),
     };
-    let (ids, are_of_emulator) = match (bytes, emulator) {
-        (Some(bytes), _) => (parse(&decode(&bytes))?, false),
-        (None, Some(emulator)) => (parse(&script(emulator))?, true),
-        (None, None) => (Vec::new(), false),
+    let (text, are_of_emulator) = match (bytes, emulator) {
+        (Some(bytes), _) => (decode(&bytes), false),
+        (None, Some(emulator)) => (script(emulator), true),
+        (None, None) => (String::new(), false),
     };
-    if ids.is_empty() {
+    let ids = Ids { header: header(&text)?, text, are_of_emulator };
+    if ids.iter().next().is_none() {
         return Err("no IDs: name a FILE with customer IDs, or pipe them in".into());
     }
-    Ok((ids, are_of_emulator))
+    Ok(ids)
+}
+
+impl Ids {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Id<'_>> {
+        lines(&self.text).skip(self.header).flat_map(|line| {
+            // The first field is the customer ID even if it is empty: a tracking ID must not take its place.
+            let mut words = words(line);
+            let customer = words.next().unwrap_or_default();
+            let tracking = words.filter(|word| !word.is_empty()).map(Some);
+            iter::once(None).chain(tracking).map(move |tracking| Id { customer, tracking })
+        })
+    }
 }
 
 /// Standard input, or `None` if nothing comes for this long.
@@ -66,23 +88,25 @@ fn decode(bytes: &[u8]) -> String {
     }
 }
 
-fn parse(text: &str) -> Result<Vec<Id>> {
+fn lines(text: &str) -> impl Iterator<Item = &str> {
     let lines = text.trim_start_matches('\u{feff}').lines().map(|line| line.trim_matches(' '));
-    let lines = lines.filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
-    let mut ids = Vec::new();
-    for (number, line) in lines.enumerate() {
-        let mut words = line.split([',', ';', ' ', '\t']).map(|word| word.trim_matches('"'));
-        // The first field is the customer ID even if it is empty: a tracking ID must not take its place.
-        let customer = words.next().unwrap_or_default();
-        let mut words = words.filter(|word| !word.is_empty());
-        if number == 0 && customer.eq_ignore_ascii_case(HEADER[0]) {
-            let Some(other) = words.find(|word| !word.eq_ignore_ascii_case(HEADER[1])) else { continue };
-            return Err(format!("unknown column {other}: expected {}", HEADER[..2].join(" and ")).into());
-        }
-        ids.push(Id { customer: customer.to_owned(), tracking: None });
-        ids.extend(words.map(|word| Id { customer: customer.to_owned(), tracking: Some(word.to_owned()) }));
+    lines.filter(|line| !line.trim().is_empty() && !line.starts_with('#'))
+}
+
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split([',', ';', ' ', '\t']).map(|word| word.trim_matches('"'))
+}
+
+/// How many lines the header takes. It is an error if there are other columns than those of IDs.
+fn header(text: &str) -> Result<usize> {
+    let mut columns = words(lines(text).next().unwrap_or_default());
+    if !columns.next().is_some_and(|column| column.eq_ignore_ascii_case(HEADER[0])) {
+        return Ok(0);
     }
-    Ok(ids)
+    match columns.find(|column| !column.is_empty() && !column.eq_ignore_ascii_case(HEADER[1])) {
+        Some(other) => Err(format!("unknown column {other}: expected {}", HEADER[..2].join(" and ")).into()),
+        None => Ok(1),
+    }
 }
 
 /// Adds an upload to the emulator that takes a few seconds, and returns what a file with its IDs would have.

@@ -26,7 +26,7 @@ use tokio::sync::watch;
 /// or spaces. Empty lines, lines that start with # and the header customer_id,tracking_id are ignored.
 /// After an interrupt (Ctrl+C), each remaining ID still gets a row.
 #[derive(Parser)]
-#[command(after_help = common::HELP)]
+#[command(version, after_help = common::HELP)]
 struct Args {
     /// The file with the IDs; - or no FILE reads standard input. Without IDs and credentials, the example
     /// looks up those of the emulator
@@ -52,10 +52,10 @@ struct Args {
 }
 
 /// Calls the API for one ID.
-async fn look_up(partner: &PartnerCenter, id: &Id, wait: Option<Wait>, row: &mut Row) -> Result<()> {
+async fn look_up(partner: &PartnerCenter, id: &Id<'_>, wait: Option<Wait>, row: &mut Row) -> Result<()> {
     let customer: CustomerId = id.customer.parse().map_err(|_| "the customer ID is not a GUID")?;
     let customer = partner.customers().by_id(customer);
-    let Some(tracking) = &id.tracking else {
+    let Some(tracking) = id.tracking else {
         row.set_batches(&customer.device_batches().get().await?);
         return Ok(());
     };
@@ -76,18 +76,18 @@ async fn look_up(partner: &PartnerCenter, id: &Id, wait: Option<Wait>, row: &mut
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    common::end(run(common::parse()).await)
+    common::end(run(Args::parse()).await.map(|()| ExitCode::SUCCESS))
 }
 
 async fn run(args: Args) -> Result<()> {
-    let service = args.service.connect().await?;
+    let service = args.service.connect(args.input.is_some()).await?;
     if let (Some(input), Some(output)) = (&args.input, &args.output)
         && input.canonicalize().is_ok_and(|input| output.canonicalize().is_ok_and(|output| input == output))
     {
         return Err("FILE and --output are the same file".into());
     }
-    let (ids, are_of_emulator) = input::ids(args.input.as_deref(), service.emulator.as_ref())?;
-    let waits = args.interval.is_some() || args.timeout.is_some() || are_of_emulator;
+    let ids = input::ids(args.input.as_deref(), service.emulator.as_ref())?;
+    let waits = args.interval.is_some() || args.timeout.is_some() || ids.are_of_emulator;
     let interval = args.interval.or(service.emulator.as_ref().map(|_| Duration::from_millis(500)));
     let mut wait = Wait::default().first_after(Duration::ZERO);
     if let Some(interval) = interval {
@@ -98,7 +98,7 @@ async fn run(args: Args) -> Result<()> {
     }
 
     let mut rows = Rows::new(args.format, args.output.as_deref())?;
-    let bar = ProgressBar::new(ids.len() as u64);
+    let bar = ProgressBar::new(ids.iter().count() as u64);
     bar.set_style(ProgressStyle::with_template("{elapsed_precise} {bar:30} {pos}/{len} IDs, {eta} left")?);
     let sweep = Sweep {
         partner: service.partner.clone(),
@@ -107,7 +107,7 @@ async fn run(args: Args) -> Result<()> {
         interrupted: interrupted(),
     };
     // Rows keep the order of the IDs. A row that is late delays the rows after it, but not the calls.
-    let calls = stream::iter(ids).enumerate().map(async |(place, id)| (place, sweep.row(&id).await));
+    let calls = stream::iter(ids.iter().enumerate()).map(async |(place, id)| (place, sweep.row(id).await));
     let mut finished = calls.buffer_unordered(args.concurrency.into());
     while let Some((place, row)) = finished.next().await {
         bar.suspend(|| rows.add(place, row))?;
@@ -139,8 +139,8 @@ struct Sweep {
 }
 
 impl Sweep {
-    async fn row(&self, id: &Id) -> Row {
-        let mut row = Row::new(id);
+    async fn row(&self, id: Id<'_>) -> Row {
+        let mut row = Row::new(&id);
         if let Some(reason) = self.locked_out.get() {
             row.error = Some(reason.clone());
             return row;
@@ -149,7 +149,7 @@ impl Sweep {
         let outcome = tokio::select! {
             biased;
             _ = interrupted.wait_for(|interrupted| *interrupted) => Err("interrupted".into()),
-            outcome = look_up(&self.partner, id, self.wait.clone(), &mut row) => outcome,
+            outcome = look_up(&self.partner, &id, self.wait.clone(), &mut row) => outcome,
         };
         if let Err(error) = outcome {
             row.error = Some(with_causes(&*error));

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use clap::ValueEnum;
+use comfy_table::{ColumnConstraint, Table, Width};
 use partner_center_devices::models::{BatchUploadDetails, DeviceBatchCollection};
 use partner_center_devices::{DeviceError, Response};
 use serde::Serialize;
@@ -48,8 +49,9 @@ pub(crate) const HEADER: [&str; 9] = [
 ];
 
 impl Row {
-    pub(crate) fn new(id: &Id) -> Self {
-        Self { customer_id: id.customer.clone(), tracking_id: id.tracking.clone(), ..Self::default() }
+    pub(crate) fn new(id: &Id<'_>) -> Self {
+        let (customer_id, tracking_id) = (id.customer.to_owned(), id.tracking.map(str::to_owned));
+        Self { customer_id, tracking_id, ..Self::default() }
     }
 
     pub(crate) fn set_batches(&mut self, list: &Response<DeviceBatchCollection>) {
@@ -113,9 +115,16 @@ impl Rows {
     }
 }
 
-/// Writes rows as they come; a table only at the end.
+/// The columns of a table: those that fit beside each other. Lines have the correlation ID, too.
+const COLUMNS: &[&str] = HEADER.split_at(8).0;
+
+/// A table needs all its rows to find the widths. More rows make a further table.
+const ROWS_OF_A_TABLE: usize = 500;
+
+/// Writes rows as they come; those of a table together.
 enum Writer {
-    Table(Box<comfy_table::Table>, Box<dyn Write>),
+    /// The table, and how many are written already.
+    Table(Box<Table>, usize, Box<dyn Write>),
     Csv(Box<csv::Writer<Box<dyn Write>>>),
     Jsonl(Box<dyn Write>),
 }
@@ -129,7 +138,7 @@ impl Writer {
             }
         };
         Ok(match format {
-            Format::Table => Self::Table(Box::new(table(&HEADER)), output),
+            Format::Table => Self::Table(Box::new(table_of_rows()), 0, output),
             Format::Csv => {
                 let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(output);
                 writer.write_record(HEADER)?;
@@ -141,9 +150,19 @@ impl Writer {
 
     fn write(&mut self, row: Row) -> Result<()> {
         match self {
-            Self::Table(table, _) => {
+            Self::Table(table, written, output) => {
+                if table.row_count() == ROWS_OF_A_TABLE {
+                    if *written == 0 {
+                        common::tell(format!(
+                            "more than {ROWS_OF_A_TABLE} rows: --format csv or jsonl suits them better"
+                        ));
+                    }
+                    *written += 1;
+                    writeln!(output, "{table}")?;
+                    **table = table_of_rows();
+                }
                 let members: BTreeMap<String, serde_json::Value> = serde_json::from_value(serde_json::to_value(row)?)?;
-                table.add_row(HEADER.map(|name| match &members[name] {
+                table.add_row(COLUMNS.iter().map(|name| match &members[*name] {
                     serde_json::Value::Null => "-".to_owned(),
                     serde_json::Value::String(text) => common::printable(text),
                     number => number.to_string(),
@@ -162,9 +181,18 @@ impl Writer {
     }
 
     fn end(self) -> Result<()> {
-        if let Self::Table(table, mut output) = self {
+        if let Self::Table(table, _, mut output) = self {
             writeln!(output, "{table}")?;
         }
         Ok(())
     }
+}
+
+/// An ID is never broken into two lines, however narrow the terminal is: it could not be copied.
+fn table_of_rows() -> Table {
+    let mut table = table(COLUMNS);
+    for column in table.column_iter_mut().take(2) {
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(36 + 2)));
+    }
+    table
 }

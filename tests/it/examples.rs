@@ -175,10 +175,12 @@ async fn the_token_of_the_environment_and_the_ids_of_the_command_line_are_sent()
         if name != "get_device_batches" {
             command.args(["--tracking-id", TRACKING]);
         }
+        let code = if name == "wait_for_batch_upload" { 3 } else { 0 };
         if name == "wait_for_batch_upload" {
             command.args(["--interval", "0", "--timeout", "9s"]);
         }
-        run(command).await.succeeded().prints(&[shown]);
+        let ran = run(command).await.prints(&[shown]);
+        assert_eq!(ran.code, Some(code), "{ran:?}");
         assert_eq!(path(&server, 0), format!("GET /v1/customers/{CUSTOMER}/{path_of_call} HTTP/1.1"));
         assert_eq!(server.sent(0, "authorization"), Some(format!("Bearer {TOKEN}")));
         assert_eq!(server.sent(0, "ms-partnercenter-application").as_deref(), Some("partner-center-devices examples"));
@@ -203,6 +205,7 @@ async fn a_whole_token_response_as_token_is_refused_before_it_is_sent_and_not_sh
 async fn every_kind_of_credential_signs_in_for_its_cloud() {
     for (variables, grant, sends) in [
         (vec![("CLIENT_SECRET", SECRET)], "client_credentials", vec![("client_secret", SECRET)]),
+        (vec![("AZURE", SECRET)], "client_credentials", vec![("client_secret", SECRET)]),
         (vec![("REFRESH_TOKEN", REFRESH)], "refresh_token", vec![("refresh_token", REFRESH)]),
         (
             vec![("CLIENT_SECRET", SECRET), ("REFRESH_TOKEN", REFRESH)],
@@ -212,8 +215,18 @@ async fn every_kind_of_credential_signs_in_for_its_cloud() {
     ] {
         let server = Server::new([token(), Reply::Send(documented("device_batches.http"))]).await;
         let mut command = example("get_device_batches");
-        command.env("PARTNER_CENTER_TENANT_ID", TENANT).env("PARTNER_CENTER_CLIENT_ID", CLIENT);
-        command.envs(variables.iter().map(|(name, value)| (format!("PARTNER_CENTER_{name}"), value)));
+        match variables[0].0 {
+            "AZURE" => {
+                command
+                    .env("AZURE_TENANT_ID", TENANT)
+                    .env("AZURE_CLIENT_ID", CLIENT)
+                    .env("AZURE_CLIENT_SECRET", SECRET);
+            }
+            _ => {
+                command.env("PARTNER_CENTER_TENANT_ID", TENANT).env("PARTNER_CENTER_CLIENT_ID", CLIENT);
+                command.envs(variables.iter().map(|(name, value)| (format!("PARTNER_CENTER_{name}"), value)));
+            }
+        }
         command.args(["--cloud", "china", "--authority", &server.base_url, "--base-url", &server.base_url]);
         command.args(["--customer-id", CUSTOMER]);
         run(command).await.succeeded();
@@ -247,7 +260,7 @@ async fn the_help_names_each_variable_and_shows_no_value() {
         let ran = run(command).await.succeeded().prints(&["Usage"]);
         assert!(!ran.stdout.contains(HIDDEN), "{ran:?}");
         for variable in variables {
-            assert!(ran.stdout.contains(&format!("[env: PARTNER_CENTER_{variable}]")), "{variable}: {}", ran.stdout);
+            assert!(ran.stdout.contains(&format!("PARTNER_CENTER_{variable}")), "{variable}: {}", ran.stdout);
         }
         if name != "emulator" {
             ran.prints(&["--cloud", "--authority"]);
@@ -279,8 +292,17 @@ async fn line_of_the_readme(line: &str) -> Ran {
 
 #[tokio::test]
 #[ignore = "needs the examples; .ci/run builds them and runs it"]
-async fn the_command_of_the_readme_shows_the_documented_upload() {
-    line_of_the_readme("cargo run --example get_batch_upload_status").await.succeeded().prints(&[
+async fn the_first_command_of_the_readme_prints_what_stands_below_it() {
+    let ran = line_of_the_readme("cargo run --example quickstart").await.succeeded();
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let shown = readme.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(ran.stdout, shown);
+}
+
+#[tokio::test]
+#[ignore = "needs the examples; .ci/run builds them and runs it"]
+async fn the_documented_upload_is_shown_as_a_table_and_a_line_for_each_failed_device() {
+    run(example("get_batch_upload_status")).await.succeeded().prints(&[
         "status     finished",
         "started    2017-07-25 10:00:00 UTC",
         "completed  2017-07-25 10:10:00 UTC",
@@ -300,15 +322,13 @@ async fn without_credentials_the_examples_call_the_emulator() {
     let batches = ["batches  1", "Test batch", "finished", "2017-07-25 01:51:00 UTC", "5"];
     run(example("get_device_batches")).await.succeeded().prints(&batches);
 
-    run(example_with("wait_for_batch_upload", "--interval 100ms"))
-        .await
-        .succeeded()
-        .tells(&["queued: 0 devices", "processing: 6 devices"])
-        .prints(&[
-            "status     finished_with_errors",
-            "devices    6 devices: 4 finished, 2 finished_with_errors",
-            "806 ZtdDeviceAlreadyAssigned: the device is already",
-        ]);
+    let ran = run(example_with("wait_for_batch_upload", "--interval 100ms")).await;
+    assert_eq!(ran.code, Some(3), "the upload has ended, and devices failed: {ran:?}");
+    ran.tells(&["queued: 0 devices", "processing: 6 devices"]).prints(&[
+        "status     finished_with_errors",
+        "devices    6 devices: 4 finished, 2 finished_with_errors",
+        "806 ZtdDeviceAlreadyAssigned: the device is already",
+    ]);
 
     run(example_with("sweep", "--format csv --interval 100ms"))
         .await
@@ -342,8 +362,9 @@ async fn an_example_whose_reader_has_left_succeeds() {
 async fn missing_and_empty_credentials_are_errors_and_not_calls_to_the_emulator() {
     let mut command = example("sweep");
     command.env("PARTNER_CENTER_TOKEN", "");
-    run(command).await.failed(1, "PARTNER_CENTER_TOKEN is empty");
-    run(example_with("get_device_batches", "--cloud china")).await.failed(1, "no credentials are set");
+    run(command).await.failed(1, "missing or empty in the environment: PARTNER_CENTER_TOKEN;");
+    let ran = run(example_with("get_device_batches", "--cloud china")).await;
+    ran.failed(1, "missing or empty in the environment: PARTNER_CENTER_TOKEN;");
 
     let folder = tempdir().unwrap();
     let mut command = example("sign_in");
@@ -351,10 +372,11 @@ async fn missing_and_empty_credentials_are_errors_and_not_calls_to_the_emulator(
     run(command).await.failed(1, "are not set");
     assert!(!folder.path().join("refresh-token").exists());
 
-    run(application("get_device_batches", "")).await.failed(1, "neither PARTNER_CENTER_CLIENT_SECRET nor");
+    let ran = run(application("get_device_batches", "")).await;
+    ran.failed(1, "environment: PARTNER_CENTER_CLIENT_SECRET or PARTNER_CENTER_REFRESH_TOKEN");
     let mut command = example("get_device_batches");
     command.env("PARTNER_CENTER_CLIENT_SECRET", HIDDEN);
-    run(command).await.failed(1, "PARTNER_CENTER_TENANT_ID is not set or is empty");
+    run(command).await.failed(1, "environment: PARTNER_CENTER_TENANT_ID, PARTNER_CENTER_CLIENT_ID");
 }
 
 #[tokio::test]
@@ -366,10 +388,6 @@ async fn mistakes_on_the_command_line_are_errors_of_one_line() {
         run(command)
     };
     with_token("get_batch_upload_status", "").await.failed(1, "--customer-id <GUID> is required");
-    let ran = with_token("get_device_batches", "--customer-id x").await;
-    ran.failed(2, "invalid value 'x' for '--customer-id <GUID>'");
-    let ran = with_token("wait_for_batch_upload", "--timeout soon").await;
-    ran.failed(2, "invalid value 'soon' for '--timeout <DURATION>'");
     with_token("wait_for_batch_upload", "--location x").await.failed(1, "is not the location of an upload");
     let ran =
         with_token("get_device_batches", &format!("--customer-id {CUSTOMER} --base-url http://example.com")).await;
@@ -379,6 +397,67 @@ async fn mistakes_on_the_command_line_are_errors_of_one_line() {
     with_token("sweep", &file).await.failed(1, "no IDs");
     fs::write(&file, "customer_id,tracking_id,status\n").unwrap();
     with_token("sweep", &file).await.failed(1, "unknown column status");
+}
+
+#[tokio::test]
+#[ignore = "needs the examples; .ci/run builds them and runs it"]
+async fn mistakes_in_options_are_explained_with_advice() {
+    for (name, arguments, said) in [
+        ("get_device_batches", "--customer-id x", "invalid value 'x' for '--customer-id <GUID>'"),
+        ("wait_for_batch_upload", "--timeout soon", "invalid value 'soon' for '--timeout <DURATION>'"),
+        ("get_device_batches", "--custmer-id x", "tip: a similar argument exists: '--customer-id'"),
+        ("sweep", "--format yaml", "[possible values: table, csv, jsonl]"),
+    ] {
+        let mut command = example_with(name, arguments);
+        command.env("PARTNER_CENTER_TOKEN", HIDDEN);
+        let ran = run(command).await;
+        assert!(ran.code == Some(2) && !ran.stderr.contains(HIDDEN), "{ran:?}");
+        ran.tells(&[said]);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the examples; .ci/run builds them and runs it"]
+async fn every_example_with_options_has_a_version() {
+    for name in
+        ["get_batch_upload_status", "get_device_batches", "wait_for_batch_upload", "sweep", "sign_in", "emulator"]
+    {
+        run(example_with(name, "--version")).await.succeeded().prints(&[env!("CARGO_PKG_VERSION")]);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the examples; .ci/run builds them and runs it"]
+async fn a_single_response_can_be_json_as_the_service_writes_it() {
+    for (name, member) in [
+        ("get_batch_upload_status", "/devicesStatus/0/errorCode"),
+        ("get_device_batches", "/items/0/devicesLink/uri"),
+        ("wait_for_batch_upload", "/devicesStatus/4/errorDescription"),
+    ] {
+        let mut command = example_with(name, "--format json");
+        if name == "wait_for_batch_upload" {
+            command.args(["--interval", "50ms"]);
+        }
+        let ran = run(command).await;
+        let response: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert!(response.pointer(member).is_some_and(|value| value.is_string()), "{response}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the examples; .ci/run builds them and runs it"]
+async fn rust_log_shows_the_call_on_standard_error_without_the_token() {
+    let server = Server::answering(documented("device_batches.http")).await;
+    let mut command = example("get_device_batches");
+    command.env("RUST_LOG", "partner_center_devices=debug").env("PARTNER_CENTER_TOKEN", TOKEN);
+    command.args(["--base-url", &server.base_url, "--customer-id", CUSTOMER, "--format", "json"]);
+    let ran = run(command).await.succeeded();
+    assert!(ran.stdout.starts_with('{') && !ran.stderr.contains(TOKEN), "{ran:?}");
+    ran.tells(&["http.response.status_code=200", CUSTOMER]);
+
+    let mut command = example("get_device_batches");
+    command.env("RUST_LOG", "partner_center_devices=loud");
+    run(command).await.failed(1, "RUST_LOG: ");
 }
 
 // Signing in.
@@ -563,7 +642,8 @@ async fn a_sweep_prints_a_table_or_writes_a_file() {
     let server = Server::new([reply(), reply()]).await;
     let (folder, file) = customers(1);
     let sweep = format!("{file} --base-url {}", server.base_url);
-    run(example_with("sweep", &sweep)).await.prints(&["Test batch", CUSTOMER]);
+    let ran = run(example_with("sweep", &sweep)).await.prints(&["Test batch", CUSTOMER]);
+    assert!(!ran.stdout.contains("correlation"), "{}", ran.stdout);
 
     let rows = folder.path().join("rows");
     let mut command = example_with("sweep", &format!("{sweep} --format csv --output"));
@@ -576,6 +656,16 @@ async fn a_sweep_prints_a_table_or_writes_a_file() {
     let mut command = example_with("sweep", &file);
     command.args(["--output", &file]);
     run(command).await.tells(&["FILE and --output are the same file"]);
+}
+
+#[tokio::test]
+#[ignore = "needs the examples; .ci/run builds them and runs it"]
+async fn a_table_of_many_rows_comes_in_parts_and_says_that_lines_suit_better() {
+    let (_folder, file) = file("not-a-guid\n".repeat(1001));
+    let ran = run(example_with("sweep", &file)).await;
+    assert_eq!(ran.stdout.matches("not-a-guid").count(), 1001);
+    assert_eq!(ran.stdout.matches("customer_id").count(), 3);
+    assert_eq!(ran.stderr.matches("--format csv or jsonl suits them better").count(), 1, "{}", ran.stderr);
 }
 
 #[cfg(unix)]
@@ -653,16 +743,16 @@ fn an_emulator_without_file_descriptors_waits_for_some_and_then_responds() {
 // On a terminal, which the command `script` of util-linux provides.
 
 #[cfg(target_os = "linux")]
-async fn on_a_terminal(command: Command, variables: &[(&str, &str)]) -> String {
+async fn on_a_terminal(command: Command, variables: &[(&str, &str)]) -> Ran {
     let program = command.get_program().to_str().unwrap();
     let arguments = command.get_args().map(|argument| format!(" {}", argument.to_str().unwrap())).collect::<String>();
     let mut script = Command::new("script");
-    script.args(["-qec", &format!("'{program}'{arguments}"), "/dev/null"]);
-    for variable in ["TOKEN", "TENANT_ID", "CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN"] {
+    script.args(["-qec", &format!("stty cols 80; '{program}'{arguments}"), "/dev/null"]);
+    for variable in ["TOKEN", "TENANT_ID", "CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN", "CLOUD", "BASE_URL"] {
         script.env_remove(format!("PARTNER_CENTER_{variable}"));
     }
     script.env_remove("NO_COLOR").env("TERM", "xterm").env("LC_ALL", "C.UTF-8").envs(variables.iter().copied());
-    run(script).await.succeeded().stdout
+    run(script).await
 }
 
 #[cfg(target_os = "linux")]
@@ -670,12 +760,19 @@ async fn on_a_terminal(command: Command, variables: &[(&str, &str)]) -> String {
 #[ignore = "needs the examples; .ci/run builds them and runs it"]
 async fn a_terminal_shows_devices_by_status_as_a_bar_with_colors_if_they_are_wanted() {
     let status = || example("get_batch_upload_status");
-    let colored = on_a_terminal(status(), &[]).await;
-    assert!(colored.contains("▒▒▒") && colored.contains("\x1b[31m"), "{colored}");
-    let plain = on_a_terminal(status(), &[("NO_COLOR", "1")]).await;
-    assert!(plain.contains("▒▒▒") && !plain.contains("\x1b["), "{plain}");
-    let ascii = on_a_terminal(status(), &[("LC_ALL", "C")]).await;
-    assert!(ascii.contains("devices    1 device"), "{ascii}");
+    on_a_terminal(status(), &[]).await.succeeded().prints(&["▒▒▒", "\x1b[31m"]);
+    let plain = on_a_terminal(status(), &[("NO_COLOR", "1")]).await.succeeded().prints(&["▒▒▒"]);
+    assert!(!plain.stdout.contains("\x1b["), "{plain:?}");
+    on_a_terminal(status(), &[("LC_ALL", "C")]).await.succeeded().prints(&["devices    1 device"]);
     let wait = on_a_terminal(example_with("wait_for_batch_upload", "--interval 100ms"), &[]).await;
-    assert!(wait.contains("▓▓▓") && wait.contains("processing: 6 devices"), "{wait}");
+    assert_eq!(wait.code, Some(3), "{wait:?}");
+    wait.prints(&["▓▓▓", "processing: 6 devices"]);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+#[ignore = "needs the examples; .ci/run builds them and runs it"]
+async fn a_table_that_is_wider_than_the_terminal_does_not_break_an_id() {
+    let ran = on_a_terminal(example_with("sweep", "--interval 100ms"), &[]).await.succeeded();
+    ran.prints(&[CUSTOMER, TRACKING]);
 }
