@@ -40,6 +40,8 @@ mod response;
 mod retry;
 mod retry_after;
 mod runtime;
+#[cfg(feature = "test-util")]
+mod test_util;
 mod time;
 mod trace;
 mod transport;
