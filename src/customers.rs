@@ -138,6 +138,12 @@ impl BatchUploadStatus {
         let (customer, id) = (self.customer, self.id);
         let call = |client: Client| async move { client.get_batch_upload_status(&customer, &id).await };
         let outcome = self.partner.send("getBatchUploadStatus", call).await;
-        outcome.map_err(|error| error.about(format!("batch upload status of customer {customer}, upload {id}")))
+        outcome.map_err(|error| self.about(error))
+    }
+
+    /// Names the operation and its IDs in an error.
+    pub(crate) fn about(&self, error: Error) -> Error {
+        let Self { customer, id, .. } = self;
+        error.about(format!("batch upload status of customer {customer}, upload {id}"))
     }
 }

@@ -47,6 +47,7 @@ mod trace;
 mod transport;
 mod upload;
 mod wait;
+mod watch;
 
 // The crates whose types stand in the API, so that a program needs no second version of them.
 pub use {chrono, http, reqwest, serde_json, url, uuid};

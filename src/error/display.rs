@@ -46,6 +46,7 @@ impl Error {
         match self.0.kind {
             ErrorKind::Service | ErrorKind::Credential => line += &self.said(),
             ErrorKind::NotFinished => {
+                line += &self.subject().map(|subject| format!(" ({subject})")).unwrap_or_default();
                 let last = self.0.last_response.as_ref().and_then(|last| last.status.as_ref());
                 let last = last.map(|status| on_one_line(status.as_str())).filter(|status| !status.is_empty());
                 line += &last.map(|status| format!("; its last status is {status}")).unwrap_or_default();
@@ -116,11 +117,11 @@ impl Error {
         Some(format!("{name} {}, correlation id {}", on_one_line(&id), on_one_line(&correlation_id)))
     }
 
-    /// Of an error of the service: what was asked for.
+    /// Of an error of the service, and of a wait: what was asked for.
     fn subject(&self) -> Option<String> {
         let url = || self.url().map(|url| on_one_line(url.as_str()));
         let subject = self.0.subject.as_deref().map(str::to_owned).or_else(url);
-        subject.filter(|_| self.0.kind == ErrorKind::Service)
+        subject.filter(|_| matches!(self.0.kind, ErrorKind::Service | ErrorKind::NotFinished))
     }
 
     fn count(&self) -> Option<String> {
@@ -153,7 +154,8 @@ impl fmt::Debug for Error {
         let Some(ids) = self.0.ids.filter(|_| self.0.kind != ErrorKind::Service) else { return Ok(()) };
         write!(f, "{between}[")?;
         let url = || self.url().map(|url| on_one_line(url.as_str()));
-        if let Some(subject) = self.0.subject.as_deref().map(str::to_owned).or_else(url) {
+        let subject = self.0.subject.as_deref().map(str::to_owned).or_else(url);
+        if let Some(subject) = subject.filter(|_| self.subject().is_none()) {
             write!(f, "{subject}; ")?;
         }
         write!(

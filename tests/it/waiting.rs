@@ -14,7 +14,7 @@ use partner_center_devices::{
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::server::{Reply, Server, answer, upload};
+use crate::server::{CUSTOMER, Reply, Server, TRACKING, answer, upload};
 use crate::sign_in::Clock;
 
 const ZERO: Duration = Duration::ZERO;
@@ -141,10 +141,53 @@ async fn a_request_that_would_come_after_the_grace_is_not_sent_out_of_turn() {
 }
 
 #[tokio::test]
-async fn the_grace_is_only_for_an_upload_that_was_never_found() {
-    let server = Server::new([status("queued"), not_found(), status("finished")]).await;
-    let error = server.upload().wait(at_once().not_found_grace(HOUR)).await.unwrap_err();
-    assert!(error.is_not_found() && error.last_response().is_some());
+async fn a_304_and_a_404_between_good_responses_do_not_end_a_wait() {
+    let not_modified = || Reply::Send(answer("304 Not Modified", &[], ""));
+    let replies = [
+        [not_modified(), not_modified(), status("queued"), not_found()],
+        [status("queued"), not_found(), not_modified(), not_found()],
+        [not_modified(), status("processing"), not_found(), status("finished")],
+    ];
+    let server = Server::new(replies.into_iter().flatten()).await;
+    let seen: Vec<_> = server.upload().watch(at_once()).try_collect().await.unwrap();
+    let seen: Vec<_> = seen.iter().map(|response| response.status.clone().unwrap().to_string()).collect();
+    assert_eq!((seen, server.requests().len()), (["queued", "processing", "finished"].map(str::to_owned).into(), 12));
+}
+
+#[tokio::test]
+async fn an_upload_that_was_found_and_is_not_found_twice_in_a_row_is_gone() {
+    for wait in [at_once(), at_once().not_found_grace(HOUR)] {
+        let server = Server::new([status("queued"), not_found(), not_found(), status("finished")]).await;
+        let error = server.upload().wait(wait).await.unwrap_err();
+        assert!(error.is_not_found(), "{error}");
+        assert_eq!(error.last_response().unwrap().status, Some(UploadStatus::Queued));
+        assert_eq!(server.requests().len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_wait_that_wakes_after_its_end_asks_once() {
+    let server = Server::new(["queued", "processing", "finished"].map(status)).await;
+    let clock = Clock::new();
+    let interval = Duration::from_secs(30);
+    let mut watch = server.upload().watch(at_once().intervals(interval..=interval).at_most(2 * interval));
+    assert_eq!(watch.next().await.unwrap().unwrap().status, Some(UploadStatus::Queued));
+    assert_eq!(next_at(&mut watch, &clock, 600).await.unwrap().status, Some(UploadStatus::Processing));
+    let error = watch.next().await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), server.requests().len()), (ErrorKind::NotFinished, 2));
+}
+
+#[tokio::test]
+async fn a_wait_keeps_the_bytes_of_the_last_response_and_no_second_one() {
+    let server = Server::new(["queued", "processing"].map(status)).await;
+    let clock = Clock::new();
+    let mut watch = server.upload().watch(at_once().intervals(HOUR..=HOUR).at_most(Duration::from_secs(100)));
+    watch.next().await.unwrap().unwrap();
+    let given = next_at(&mut watch, &clock, 91).await.unwrap();
+    let error = watch.next().await.unwrap().unwrap_err();
+    let kept = error.last_response().unwrap();
+    assert_eq!((kept.body().as_ptr(), &kept.headers()), (given.body().as_ptr(), &given.headers()));
+    assert_eq!((kept.as_ref().into_inner(), kept.request_id()), (given.as_ref().into_inner(), given.request_id()));
 }
 
 #[tokio::test]
@@ -190,7 +233,9 @@ async fn past_its_limit_a_wait_fails_with_the_last_response() {
     let error = watch.next().await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFinished);
     let last = error.last_response().unwrap().status.clone().unwrap();
-    assert!(error.to_string().ends_with(&format!("; its last status is {last}")), "{error}");
+    let named = format!("(batch upload status of customer {CUSTOMER}, upload {TRACKING}); its last status is {last}");
+    assert!(error.to_string().ends_with(&named), "{error}");
+    assert_eq!(format!("{error:?}").matches(TRACKING).count(), 1, "{error:?}");
     assert!(error.is_timeout() && !error.is_retryable());
     let last = error.last_response().unwrap();
     assert_eq!(last.status, Some(UploadStatus::Processing));
