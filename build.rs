@@ -16,7 +16,7 @@ use progenitor::{GenerationSettings, Generator, HooksMode};
 use quote::quote;
 use serde_json::{Map, Value, json};
 
-use crate::adapt::{OwnTypes, adapt};
+use crate::adapt::{OwnTypes, adapt, url_templates};
 
 const DOCUMENT: &str = "openapi/partner-center-devices.yaml";
 
@@ -46,7 +46,8 @@ fn run() -> Result<(), Box<dyn Error>> {
     trim_operations(&mut document)?;
     trim_schemas(&mut document);
     document["components"]["schemas"][NUMBER] = json!({ "type": "string" });
-    let client = adapt(syn::parse2(generate(&document, &own)?)?, &own)?;
+    let mut client = adapt(syn::parse2(generate(&document, &own)?)?, &own)?;
+    client.items.push(url_templates(&document));
 
     let out = env::var("OUT_DIR")?;
     fs::write(Path::new(&out).join("client.rs"), prettyplease::unparse(&client))?;

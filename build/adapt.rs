@@ -121,6 +121,15 @@ pub(crate) fn adapt(mut client: syn::File, own: &OwnTypes) -> Result<syn::File, 
     Ok(client)
 }
 
+/// The table of the paths of the operations, for logs.
+pub(crate) fn url_templates(document: &Value) -> Item {
+    let operations = members(&document["paths"]).flat_map(|(path, item)| {
+        members(item).filter_map(move |(_, operation)| Some((operation["operationId"].as_str()?, path)))
+    });
+    let lines = operations.map(|(id, path)| quote!((#id, #path)));
+    parse_quote!(pub(crate) static URL_TEMPLATES: &[(&str, &str)] = &[#(#lines),*];)
+}
+
 /// Returns the struct's line in the table of marks.
 fn adapt_struct(item: &mut syn::ItemStruct, own: &OwnTypes) -> Result<TokenStream, String> {
     let name = item.ident.to_string();

@@ -8,19 +8,22 @@ use std::time::Duration;
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::de::DeserializeOwned;
-use url::{Position, Url};
+use tracing::{Instrument, Span};
+use url::Url;
 
 use crate::fault::Fault;
 use crate::generated;
 use crate::lenient::{self, Read, ReadError};
 use crate::received::{Received, is_object, read};
 use crate::runtime::{ClientHooks, Error, OperationInfo, ResponseValue};
+use crate::trace;
 
 /// The state that the generated client carries for its hooks.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt {
-    pub(crate) span: tracing::Span,
-    pub(crate) operation: &'static str,
+    /// From 1.
+    pub(crate) number: u32,
+    pub(crate) url_template: Option<&'static str>,
     pub(crate) headers: HeaderMap,
     pub(crate) timeout: Duration,
     pub(crate) body_limit: usize,
@@ -28,12 +31,19 @@ pub(crate) struct Attempt {
 }
 
 /// What went out and what came back, for the send loop.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Exchange {
+    pub(crate) span: Span,
     pub(crate) method: Method,
     /// Without query.
     pub(crate) url: Option<Url>,
     pub(crate) received: Option<Received>,
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Self { span: Span::none(), method: Method::default(), url: None, received: None }
+    }
 }
 
 impl Attempt {
@@ -50,15 +60,6 @@ impl Attempt {
     pub(crate) fn prepare(&self, request: &mut reqwest::Request) {
         request.headers_mut().extend(self.headers.clone());
         *request.timeout_mut() = Some(self.timeout);
-        // Without the query, which may hold a secret of the caller.
-        self.span.record("url.full", &request.url()[..Position::AfterPath]);
-        self.span.record("http.request.method", request.method().as_str());
-        let name = format_args!("{} {}", request.method(), self.operation);
-        self.span.record("otel.name", tracing::field::display(name));
-        let mut url = request.url().clone();
-        url.set_query(None);
-        let mut exchange = self.lock();
-        (exchange.method, exchange.url) = (request.method().clone(), Some(url));
     }
 
     /// Sends the request and reads the response whole, within the bound.
@@ -67,11 +68,18 @@ impl Attempt {
         client: &reqwest::Client,
         request: reqwest::Request,
     ) -> reqwest::Result<reqwest::Response> {
-        let mut response = client.execute(request).await?;
-        let (received, end) = read(&mut response, self.body_limit).await;
-        self.lock().received = Some(received);
-        // The generated client looks at the status only.
-        end.map(|()| response)
+        let span = trace::request(&request, self.url_template, self.number);
+        let (method, mut url) = (request.method().clone(), request.url().clone());
+        url.set_query(None);
+        *self.lock() = Exchange { span: span.clone(), method, url: Some(url), received: None };
+        let exchange = async {
+            let mut response = client.execute(request).await?;
+            let (received, end) = read(&mut response, self.body_limit).await;
+            self.lock().received = Some(received);
+            // The generated client looks at the status only.
+            end.map(|()| response)
+        };
+        exchange.instrument(span).await
     }
 }
 

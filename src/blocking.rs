@@ -106,8 +106,8 @@ impl PartnerCenter {
         self.to(self.handle.customers())
     }
 
-    /// The same client with the caller's ids, locale or time for its calls. What the context does not
-    /// set stays as it is.
+    /// The same client with the caller's ids, locale, headers or time for its calls. What the context does
+    /// not set stays as it is.
     pub fn with(&self, context: RequestContext) -> Self {
         self.to(self.handle.with(context))
     }

@@ -6,17 +6,16 @@ use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT_ENCODING, HeaderName};
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
+use http::header::ACCEPT_ENCODING;
 
 use crate::client::{PartnerCenter, Shared};
 use crate::cloud::{Cloud, checked_url};
 use crate::context::RequestContext;
 use crate::credential::Credential;
 use crate::error::Error;
-use crate::headers::{MS_APPLICATION, RESERVED, X_LOCALE, append, filled_header_value, header_value};
+use crate::headers::{MS_APPLICATION, X_LOCALE, filled_header_value, further_headers};
 use crate::limits::Limits;
-use crate::redact::beginning;
 use crate::retry::RetryPolicy;
 
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
@@ -207,7 +206,7 @@ impl Builder {
             return Err(Error::config("the attempt time-out is zero"));
         }
         let (_, authority_on_loopback) = checked_url("the authority", self.cloud.authority())?;
-        let mut headers = self.extra_headers()?;
+        let mut headers = further_headers(&self.headers).map_err(Error::config)?;
         // A large response is ten times smaller.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         headers.insert(X_LOCALE, filled_header_value("the locale", &self.locale).map_err(Error::config)?);
@@ -252,22 +251,6 @@ impl Builder {
             max_body_size: self.max_body_size,
         };
         Ok(PartnerCenter { shared: Arc::new(shared), context: RequestContext::new() })
-    }
-
-    fn extra_headers(&self) -> Result<HeaderMap, Error> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in &self.headers {
-            // Not all of it: it may be a secret, or have one behind a colon.
-            let shown = beginning(name.split([':', ' ']).next().unwrap_or_default());
-            let key = HeaderName::try_from(name)
-                .map_err(|_| Error::config(format!("what begins with {shown:?} is not the name of a header")))?;
-            if RESERVED.contains(&key) {
-                return Err(Error::config(format!("the header {key} is written by the client itself")));
-            }
-            let value = header_value(&format!("the header {shown}"), value);
-            value.and_then(|value| append(&mut headers, key, value)).map_err(Error::config)?;
-        }
-        Ok(headers)
     }
 }
 

@@ -84,8 +84,8 @@ pub(crate) struct Shared {
 }
 
 impl PartnerCenter {
-    /// The same client with the caller's ids, locale or time for its calls. What the context does not
-    /// set stays as it is.
+    /// The same client with the caller's ids, locale, headers or time for its calls. What the context does
+    /// not set stays as it is.
     ///
     /// ```
     /// # use partner_center_devices::{AccessToken, PartnerCenter, RequestContext};

@@ -1,14 +1,15 @@
-//! What a caller sets for single calls: IDs, locale, time.
+//! What a caller sets for single calls: IDs, locale, headers, time.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::HeaderMap;
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::headers::{CallIds, X_LOCALE, filled_header_value};
+use crate::headers::{CallIds, X_LOCALE, filled_header_value, further_headers};
 
-/// The caller's own ids, locale and time for the calls of a handle; what is not set is the client's.
+/// The caller's own ids, locale, headers and time for the calls of a handle; what is not set is the client's.
 ///
 /// Give it to [`PartnerCenter::with`](crate::PartnerCenter::with), as one does in Microsoft's SDK.
 ///
@@ -18,11 +19,12 @@ use crate::headers::{CallIds, X_LOCALE, filled_header_value};
 ///
 /// let context = RequestContext::new().correlation_id(Uuid::new_v4()).locale("de-DE");
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct RequestContext {
     request_id: Option<Uuid>,
     correlation_id: Option<Uuid>,
     locale: Option<String>,
+    headers: Vec<(String, String)>,
     call_timeout: Option<Duration>,
 }
 
@@ -60,6 +62,29 @@ impl RequestContext {
         self
     }
 
+    /// A further header for every call of the handle, such as the `traceparent` of a trace. It replaces
+    /// the client's headers of the same name, and those of an earlier context; set twice in one context, it is
+    /// sent twice. Signing in does not send it.
+    ///
+    /// If no HTTP header can carry it, or it is one that the client or the connection writes itself
+    /// (`Authorization`, `Host`, the ids, …), each call fails with a [`Config`](crate::ErrorKind::Config)
+    /// error, before anything is sent.
+    ///
+    /// ```
+    /// # use partner_center_devices::{AccessToken, PartnerCenter, RequestContext};
+    /// # fn main() -> Result<(), partner_center_devices::Error> {
+    /// # let partner = PartnerCenter::builder(AccessToken::new("a-token")).build()?;
+    /// let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    /// let traced = partner.with(RequestContext::new().header("traceparent", parent));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
     /// How long each call of the handle may take with all its attempts and waits, instead of the
     /// client's [`call_timeout`](crate::Builder::call_timeout).
     #[must_use]
@@ -70,7 +95,10 @@ impl RequestContext {
 
     /// What is not set here is that of another.
     pub(crate) fn or(self, other: &Self) -> Self {
+        let is_own = |name: &str| self.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+        let others = other.headers.iter().filter(|(name, _)| !is_own(name)).cloned();
         Self {
+            headers: others.chain(self.headers.iter().cloned()).collect(),
             request_id: self.request_id.or(other.request_id),
             correlation_id: self.correlation_id.or(other.correlation_id),
             locale: self.locale.or_else(|| other.locale.clone()),
@@ -96,12 +124,26 @@ impl RequestContext {
         }
     }
 
-    /// Puts the locale, if one is set, instead of the client's.
-    pub(crate) fn write_locale(&self, headers: &mut HeaderMap) -> Result<(), Error> {
+    /// Puts the locale and the further headers, if they are set, instead of the client's.
+    pub(crate) fn write_headers(&self, headers: &mut HeaderMap) -> Result<(), Error> {
+        let of_context = |why| Error::config(format!("{why} (in the request context)"));
+        headers.extend(further_headers(&self.headers).map_err(of_context)?);
         if let Some(locale) = &self.locale {
             let value = filled_header_value("the locale of the request context", locale);
             headers.insert(X_LOCALE, value.map_err(Error::config)?);
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for RequestContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the headers: there may be secrets in them.
+        f.debug_struct("RequestContext")
+            .field("request_id", &self.request_id)
+            .field("correlation_id", &self.correlation_id)
+            .field("locale", &self.locale)
+            .field("call_timeout", &self.call_timeout)
+            .finish_non_exhaustive()
     }
 }

@@ -5,6 +5,8 @@ use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use uuid::Uuid;
 
+use crate::redact::beginning;
+
 pub(crate) const MS_REQUEST_ID: HeaderName = HeaderName::from_static("ms-requestid");
 pub(crate) const MS_CORRELATION_ID: HeaderName = HeaderName::from_static("ms-correlationid");
 pub(crate) const MS_CV: HeaderName = HeaderName::from_static("ms-cv");
@@ -60,6 +62,23 @@ pub(crate) fn append(headers: &mut HeaderMap, name: HeaderName, value: HeaderVal
     }
     headers.append(name, value);
     Ok(())
+}
+
+/// The further headers that a caller sets, or the error that says which is not fit for HTTP or the client's
+/// own.
+pub(crate) fn further_headers(pairs: &[(String, String)]) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        // Not all of it: it may be a secret, or have one behind a colon.
+        let shown = beginning(name.split([':', ' ']).next().unwrap_or_default());
+        let key = HeaderName::try_from(name);
+        let key = key.map_err(|_| format!("what begins with {shown:?} is not the name of a header"))?;
+        if RESERVED.contains(&key) {
+            return Err(format!("the header {key} is written by the client itself"));
+        }
+        append(&mut headers, key, header_value(&format!("the header {shown}"), value)?)?;
+    }
+    Ok(headers)
 }
 
 /// A header of a response, if it is text; beyond ASCII, too, as some put it into a `Location`.

@@ -31,6 +31,7 @@ mod lenient;
 mod limits;
 mod links;
 pub mod models;
+mod next;
 mod open_enum;
 mod outcome;
 mod reading;

@@ -1,6 +1,7 @@
 //! What the calls of one client and of its clones share: a throttle, a budget for retries, and a limit on
 //! calls in flight.
 
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,23 +20,29 @@ const LONGEST_THROTTLE: Duration = Duration::from_secs(3600);
 
 /// A response that asked the client to wait, until that time is over.
 #[derive(Default)]
-pub(crate) struct Throttle(Option<(Instant, Arc<Error>)>);
+pub(crate) struct Throttle {
+    hold: Option<(Instant, Arc<Error>)>,
+    /// Whether it is logged that this one holds calls back.
+    is_logged: bool,
+}
 
 impl Throttle {
     /// Remembers this error for as long as it asks to wait, unless a longer wait is known.
     pub(crate) fn note(&mut self, error: &Error) {
         let Some(wait) = error.retry_after().filter(|wait| !wait.is_zero()) else { return };
-        let until = Instant::now() + wait.min(LONGEST_THROTTLE);
-        if self.0.as_ref().is_none_or(|(known, _)| *known < until) {
-            self.0 = Some((until, Arc::new(error.clone())));
+        let wait = wait.min(LONGEST_THROTTLE);
+        if self.holds().is_none_or(|(left, _)| left < wait) {
+            self.hold = Some((Instant::now() + wait, Arc::new(error.clone())));
         }
     }
 
     /// The error, and what is left of its wait.
     pub(crate) fn holds(&mut self) -> Option<(Duration, Arc<Error>)> {
         let now = Instant::now();
-        self.0.take_if(|(until, _)| *until <= now);
-        self.0.as_ref().map(|(until, error)| (*until - now, Arc::clone(error)))
+        if self.hold.take_if(|(until, _)| *until <= now).is_some() {
+            self.is_logged = false;
+        }
+        self.hold.as_ref().map(|(until, error)| (*until - now, Arc::clone(error)))
     }
 }
 
@@ -95,9 +102,12 @@ impl Limits {
     /// than the call has time.
     pub(crate) async fn wait_out_throttle(&self, policy: &RetryPolicy, deadline: &Deadline) -> Result<(), Error> {
         let throttle = || self.throttle().holds();
-        while let Some((wait, error)) = throttle() {
+        while let Some((wait, reason)) = throttle() {
+            if !mem::replace(&mut self.throttle().is_logged, true) {
+                tracing::warn!(?wait, %reason, "the service is throttling this client: calls are held back");
+            }
             let delay = policy.throttle_delay(wait, deadline.left());
-            tokio::time::sleep(delay.ok_or_else(|| held_back(&error, wait))?).await;
+            tokio::time::sleep(delay.ok_or_else(|| held_back(&reason, wait))?).await;
         }
         Ok(())
     }

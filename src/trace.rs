@@ -1,35 +1,55 @@
-//! The span of a call and the events of its attempts, as OpenTelemetry names them for HTTP clients.
+//! A span for each call and, within it, one for each request, with the fields that OpenTelemetry gives to
+//! HTTP clients; and the events of both.
 
-use url::Url;
+use http::StatusCode;
+use reqwest::Request;
+use tracing::field::{Empty, debug};
+use tracing::{Span, info_span};
+use url::Position;
 
 use crate::error::{Error, ErrorKind};
 use crate::headers::CallIds;
 use crate::response::Response;
 
-/// One span for each call.
-pub(crate) fn span(base_url: &Url, ids: CallIds) -> tracing::Span {
-    tracing::info_span!(
+/// The span of a call.
+pub(crate) fn call(operation: &str, url_template: Option<&str>, ids: CallIds) -> Span {
+    info_span!(
         "partner_center",
-        otel.name = tracing::field::Empty,
-        otel.kind = "client",
-        http.request.method = tracing::field::Empty,
-        server.address = base_url.host_str().map(|host| host.trim_matches(['[', ']'])),
-        server.port = base_url.port_or_known_default(),
-        url.full = tracing::field::Empty,
-        http.response.status_code = tracing::field::Empty,
-        http.request.resend_count = tracing::field::Empty,
-        error.type = tracing::field::Empty,
-        otel.status_code = tracing::field::Empty,
+        otel.name = operation,
+        otel.kind = "internal",
+        url.template = url_template,
+        http.response.status_code = Empty,
+        error.type = Empty,
+        otel.status_code = Empty,
+        partner_center.attempts = Empty,
         partner_center.request_id = %ids.request_id,
         partner_center.correlation_id = %ids.correlation_id,
     )
 }
 
-/// Records how a call ended, in the fields that OpenTelemetry defines for HTTP clients.
-pub(crate) fn record<T>(span: &tracing::Span, attempts: u32, outcome: &Result<Response<T>, Error>) {
-    if attempts > 1 {
-        span.record("http.request.resend_count", attempts - 1);
-    }
+/// The span of the n-th request of a call, from 1.
+pub(crate) fn request(request: &Request, url_template: Option<&str>, n: u32) -> Span {
+    let (method, url) = (request.method().as_str(), request.url());
+    let name = [method, url_template.unwrap_or_default()].join(" ");
+    info_span!(
+        "http_request",
+        otel.name = name.trim_end(),
+        otel.kind = "client",
+        http.request.method = method,
+        http.request.resend_count = n.checked_sub(1).filter(|count| *count > 0),
+        server.address = url.host_str().map(|host| host.trim_matches(['[', ']'])),
+        server.port = url.port_or_known_default(),
+        // Without the query, which may hold a secret of the caller.
+        url.full = &url[..Position::AfterPath],
+        url.template = url_template,
+        http.response.status_code = Empty,
+        error.type = Empty,
+        otel.status_code = Empty,
+    )
+}
+
+/// Records what a call or a request came to.
+pub(crate) fn record<T>(span: &Span, outcome: &Result<Response<T>, Error>) {
     let status = match outcome {
         Ok(response) => Some(response.http_status()),
         Err(error) => error.status().filter(|_| error.kind() != ErrorKind::Credential),
@@ -39,13 +59,15 @@ pub(crate) fn record<T>(span: &tracing::Span, attempts: u32, outcome: &Result<Re
     }
     if let Err(error) = outcome {
         span.record("otel.status_code", "ERROR");
-        match status.filter(|status| error.kind() == ErrorKind::Service && *status != http::StatusCode::OK) {
+        match status.filter(|status| error.kind() == ErrorKind::Service && *status != StatusCode::OK) {
             Some(status) => span.record("error.type", status.as_str()),
-            None => span.record("error.type", tracing::field::debug(error.kind())),
+            None if error.is_timeout() => span.record("error.type", "timeout"),
+            None => span.record("error.type", debug(error.kind())),
         };
     }
 }
 
+/// The event of an attempt.
 pub(crate) fn log_attempt<T>(attempt: u32, outcome: &Result<Response<T>, Error>) {
     match outcome {
         Ok(response) => {

@@ -134,7 +134,8 @@ impl AppUserCredential {
     /// came with it is used. If it fails, so does the call; the next sign-in calls it again.
     ///
     /// It has 30 seconds, also when the call that signed in is dropped, as long as the tokio runtime of
-    /// that call runs. It must not make calls that need this credential: they fail at once.
+    /// that call runs. It must not make calls that need this credential: they fail at once or, where the calls
+    /// in flight are [bounded](crate::Builder::max_in_flight) and all taken, when their time is over.
     #[must_use]
     pub fn on_refresh_token<F, Fut, E>(self, keep: F) -> Self
     where

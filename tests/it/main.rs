@@ -12,6 +12,7 @@ mod errors;
 mod examples;
 mod faults;
 mod links;
+mod logs;
 mod pasted;
 mod prism;
 mod properties;

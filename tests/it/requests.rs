@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partner_center_devices::{ErrorKind, RequestContext};
+use partner_center_devices::{ErrorKind, RequestContext, RetryPolicy};
 use uuid::Uuid;
 
 use crate::server::{CUSTOMER, Server, TOKEN, TRACKING, answer, customer, header, upload};
@@ -154,6 +154,66 @@ async fn a_header_that_is_set_twice_is_sent_twice() {
     upload(&partner).get().await.unwrap();
     let head = server.requests()[0].to_lowercase();
     assert!(head.contains("x-tag: one\r\n") && head.contains("x-tag: two\r\n"), "{head}");
+}
+
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+#[tokio::test]
+async fn a_context_sends_further_headers_with_every_attempt_of_its_calls_alone() {
+    let reply = |status| crate::server::Reply::Send(answer(status, &[], "{}"));
+    let server = Server::new([reply("503 Busy"), reply("200 OK"), reply("200 OK")]).await;
+    let partner = server.builder().retry_policy(RetryPolicy::default().initial_delay(Duration::ZERO)).build().unwrap();
+    let context = RequestContext::new().header("traceparent", PARENT).header("TraceState", "a=1");
+    upload(&partner.with(context)).get().await.unwrap();
+    upload(&partner).get().await.unwrap();
+    for request in 0..2 {
+        assert_eq!(server.sent(request, "traceparent").as_deref(), Some(PARENT));
+        assert_eq!(server.sent(request, "tracestate").as_deref(), Some("a=1"));
+    }
+    assert_eq!(server.sent(2, "traceparent"), None);
+}
+
+#[tokio::test]
+async fn a_header_of_a_context_replaces_those_of_its_name_before_it_and_no_others() {
+    let server = answering_twice().await;
+    let partner = server.builder().header("X-Tag", "client").header("X-Tag", "again").header("X-Kept", "1");
+    let first = RequestContext::new().header("x-tag", "one").header("X-Tag", "two").header("X-Other", "first");
+    let partner = partner.build().unwrap().with(first);
+    upload(&partner).get().await.unwrap();
+    upload(&partner.with(RequestContext::new().header("X-TAG", "three").locale("fr-FR"))).get().await.unwrap();
+    let head = server.requests()[0].to_lowercase();
+    assert!(head.contains("x-tag: one\r\nx-tag: two\r\n") && !head.contains("client"), "{head}");
+    assert_eq!(server.sent(1, "x-tag").as_deref(), Some("three"));
+    for request in 0..2 {
+        assert_eq!(server.sent(request, "x-other").as_deref(), Some("first"));
+        assert_eq!(server.sent(request, "x-kept").as_deref(), Some("1"));
+    }
+}
+
+#[tokio::test]
+async fn a_header_of_a_context_that_is_reserved_or_unfit_fails_the_call_and_shows_no_secret() {
+    let server = answering_twice().await;
+    let many = (0..101).fold(RequestContext::new(), |context, n| context.header(format!("x-{n}"), "a"));
+    let one = |name: &str, value: &str| RequestContext::new().header(name, value);
+    for (context, why) in [
+        (one("Authorization", "Bearer nobody-may-see"), "the header authorization is written by the client itself"),
+        (one("ms-correlationid", "1"), "by the client itself"),
+        (one("MS-RequestId", "1"), "by the client itself"),
+        (one("Accept-Encoding", "br"), "by the client itself"),
+        (one("X-Locale", "de"), "by the client itself"),
+        (one("traceparent", "a\r\nX-Injected: 1"), "the header traceparent has characters"),
+        (one("X Extra", "a"), "not the name of a header"),
+        (one("Authorization: Bearer nobody-may-see", ""), "what begins with \"Authorization\""),
+        (many, "too many headers"),
+    ] {
+        assert!(!format!("{context:?}").contains("nobody"), "{context:?}");
+        let error = upload(&server.partner().with(context)).get().await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Config, 0));
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains(why) && shown.contains("(in the request context)"), "{shown}");
+        assert!(!shown.contains("nobody"), "{shown}");
+    }
+    assert!(server.requests().is_empty());
 }
 
 #[tokio::test]

@@ -159,7 +159,7 @@ async fn a_secret_in_the_query_of_a_location_or_a_link_is_in_no_message_and_no_l
     shown.push_str(&UploadLocation::from_location(&location).unwrap_err().to_string());
     assert!(!shown.contains("sig="), "{shown}");
     let spans = log.text();
-    assert!(!spans.lines().any(|line| line.contains("partner_center{") && line.contains("sig=")), "in a span");
+    assert!(!spans.lines().any(|line| line.contains("http_request{") && line.contains("sig=")), "in a span");
 }
 
 #[test]
@@ -185,71 +185,4 @@ async fn the_emulator_records_requests_without_showing_their_token() {
     let token = emulator.requests()[0].headers["authorization"].to_str().unwrap().to_owned();
     let token = token.strip_prefix("Bearer ").unwrap();
     assert!(!format!("{emulator:?} {:?}", emulator.requests()).contains(token));
-}
-
-#[tokio::test]
-async fn a_call_is_one_span_with_the_fields_of_http_clients_and_an_event_per_attempt() {
-    let log = log();
-    let server = Server::with_body("{}").await;
-    let response = server.upload().get().await.unwrap();
-
-    let text = log.text();
-    let of_the_call = |line: &&str| line.contains(&response.correlation_id().to_string());
-    let text: String = text.lines().filter(of_the_call).map(|line| format!("{line}\n")).collect();
-    let answered = text.lines().find(|line| line.contains("responded")).unwrap();
-    for field in [
-        "otel.kind=\"client\"",
-        "otel.name=GET getBatchUploadStatus",
-        "http.request.method=\"GET\"",
-        "server.address=\"127.0.0.1\"",
-        "server.port=",
-        &format!("url.full=\"{}/v1/customers/", server.base_url),
-        &format!("partner_center.correlation_id={}", response.correlation_id()),
-    ] {
-        assert!(answered.contains(field), "{field} is missing in {answered}");
-    }
-    let closed = text.lines().find(|line| line.contains(": close")).unwrap();
-    assert!(closed.contains("http.response.status_code=200"), "{closed}");
-    assert!(!closed.contains("resend_count") && !closed.contains("ERROR"), "{closed}");
-    let spans = |line: &&str| line.contains("partner_center{") && line.ends_with(": new");
-    assert_eq!(text.lines().filter(spans).count(), 1);
-    assert_eq!(text.lines().filter(|line| line.contains("responded")).count(), 1);
-}
-
-#[tokio::test]
-async fn a_failed_call_is_in_its_span_with_every_attempt() {
-    let log = log();
-    let failed = || Reply::Send(answer("503 Busy", &[], ""));
-    let server = Server::new([failed(), failed()]).await;
-    let policy = partner_center_devices::RetryPolicy::default().max_retries(1).initial_delay(std::time::Duration::ZERO);
-    let error = upload(&server.builder().retry_policy(policy).build().unwrap()).get().await.unwrap_err();
-    let id = error.correlation_id().unwrap().to_string();
-    let text = log.text();
-    let events: Vec<_> = text.lines().filter(|line| line.contains(&id) && line.contains(": failed attempt=")).collect();
-    assert_eq!(events.len(), 2, "{events:#?}");
-    for field in ["http.response.status_code=503", "retryable=true", "attempt=2"] {
-        assert!(events[1].contains(field), "{field} is missing in {}", events[1]);
-    }
-    let closed = text.lines().find(|line| line.contains(&id) && line.contains(": close")).unwrap();
-    for field in [
-        "error.type=\"503\"",
-        "otel.status_code=\"ERROR\"",
-        "http.response.status_code=503",
-        "http.request.resend_count=1",
-    ] {
-        assert!(closed.contains(field), "{field} is missing in {closed}");
-    }
-}
-
-#[tokio::test]
-async fn a_span_of_the_caller_is_left_alone() {
-    use tracing::Instrument as _;
-    let log = log();
-    let server = Server::with_body("{}").await;
-    let span = tracing::info_span!("of_the_caller", marker = "kept-apart", url.full = "mine");
-    async { server.upload().get().await.unwrap() }.instrument(span.clone()).await;
-    span.in_scope(|| tracing::info!("after the call"));
-    let text = log.text();
-    let line = text.lines().find(|line| line.contains("after the call")).unwrap();
-    assert!(line.contains("url.full=\"mine\"") && !line.contains(&server.base_url), "{line}");
 }
