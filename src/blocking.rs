@@ -2,7 +2,8 @@
 //!
 //! Not for use inside an async runtime: calls fail there with a [`Config`](crate::ErrorKind::Config)
 //! error, also on the threads that a runtime keeps for blocking work. Use the client without
-//! `blocking` there.
+//! `blocking` there. Nor in a forked process, where the thread behind a client is missing: its calls fail
+//! in the same way, so build a client in the child.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -23,6 +24,7 @@
 //! ```
 
 use std::io;
+use std::process;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -285,23 +287,31 @@ impl BatchUploadStatus {
 
 /// The runtime that drives the calls of a client and its handles.
 #[derive(Debug)]
-pub(crate) struct Driver(Option<Runtime>);
+pub(crate) struct Driver {
+    runtime: Option<Runtime>,
+    /// A forked process has the runtime without its thread, and a call would wait for ever.
+    process: u32,
+}
 
 impl Driver {
     /// A thread of its own keeps connections alive, and notices when one is closed between calls.
     pub(crate) fn new() -> io::Result<Self> {
-        runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map(|runtime| Self(Some(runtime)))
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        Ok(Self { runtime: Some(runtime), process: process::id() })
     }
 
     #[cfg(feature = "emulator")]
     pub(crate) fn spawn(&self, task: impl Future<Output: Send> + Send + 'static) {
-        if let Some(runtime) = &self.0 {
+        if let Some(runtime) = &self.runtime {
             runtime.spawn(task);
         }
     }
 
     fn run<F: Future>(&self, call: F) -> Result<F::Output, Error> {
-        match &self.0 {
+        match &self.runtime {
+            _ if self.process != process::id() => {
+                Err(Error::config("the process was forked since the client was built: build one in the child"))
+            }
             Some(runtime) if Handle::try_current().is_err() => Ok(runtime.block_on(call)),
             _ => Err(Error::config("a blocking call inside an async runtime: use the client without `blocking` there")),
         }
@@ -311,8 +321,24 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         // Dropping a runtime waits for its tasks, which panics inside another.
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_a_forked_process_a_call_fails_at_once() {
+        // Forking takes unsafe code, so this one only believes to be in another process.
+        let mut driver = Driver::new().unwrap();
+        driver.process = 0;
+        let error = driver.run(std::future::pending::<()>()).unwrap_err();
+        assert_eq!(error.kind(), crate::error::ErrorKind::Config);
+        assert!(error.to_string().contains("forked"), "{error}");
     }
 }

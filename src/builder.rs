@@ -222,10 +222,18 @@ impl Builder {
             // A proxy from the environment would see a token or secret in plain text.
             if on_loopback || authority_on_loopback { http.no_proxy() } else { http }
         };
-        let may_go_without = self.http_client.is_none() && on_loopback && base_url.scheme() == "http";
-        let http = match settled(self.http_client.unwrap_or_default()).build() {
-            Err(error) if may_go_without && has_no_certificates(&error) => settled(without_roots()).build(),
-            built => built,
+        let may_go_without = on_loopback && base_url.scheme() == "http";
+        // The caller's own can be built once only, so another one is tried.
+        let is_bare = || reqwest::Client::builder().build().is_err_and(|error| has_no_certificates(&error));
+        let http = match self.http_client {
+            Some(http) if may_go_without && is_bare() => settled(without_roots(http)).build(),
+            Some(http) => settled(http).build(),
+            None => match settled(reqwest::Client::builder()).build() {
+                Err(error) if may_go_without && has_no_certificates(&error) => {
+                    settled(without_roots(reqwest::Client::builder())).build()
+                }
+                built => built,
+            },
         };
         let http = http.map_err(|error| {
             let message = match has_no_certificates(&error) {
@@ -260,9 +268,8 @@ fn has_no_certificates(error: &reqwest::Error) -> bool {
     causes.any(|cause| cause.to_string().contains("No CA certificates"))
 }
 
-/// An HTTP client that trusts no server: for one that is called without TLS.
-fn without_roots() -> reqwest::ClientBuilder {
-    let http = reqwest::Client::builder();
+/// An HTTP client that trusts no server but those that the caller said: for one that is called without TLS.
+fn without_roots(http: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
     #[cfg(feature = "rustls")]
     let http = http.tls_certs_only([]);
     http

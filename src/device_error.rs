@@ -20,7 +20,7 @@ use crate::redact::on_one_line;
 /// assert!(!error.is_retryable() && !error.is_harmless());
 ///
 /// let unknown = DeviceError::new("899", "SomethingNew");
-/// assert_eq!((unknown.code(), unknown.name(), unknown.meaning()), (Some("899"), "SomethingNew", None));
+/// assert_eq!((unknown.code(), unknown.name(), unknown.meaning()), (Some("899"), Some("SomethingNew"), None));
 /// ```
 ///
 /// As JSON it has `code` and `description` as they came, and `name`, `meaning` and `remedy` if it is known.
@@ -117,7 +117,7 @@ impl DeviceError {
     /// use partner_center_devices::DeviceError;
     ///
     /// let known = DeviceError::new("808", "");
-    /// assert_eq!(known.name(), "ZtdDeviceAssignedToOtherTenant");
+    /// assert_eq!(known.name(), Some("ZtdDeviceAssignedToOtherTenant"));
     /// assert!(known.meaning().is_some());
     /// let unknown = DeviceError::new("4711", "Something new");
     /// assert_eq!((unknown.code(), unknown.description()), (Some("4711"), Some("Something new")));
@@ -147,9 +147,9 @@ impl DeviceError {
         self.description.as_deref()
     }
 
-    /// The name of the error; of an unknown one its description, which may be empty.
-    pub fn name(&self) -> &str {
-        self.known.map_or(self.description().unwrap_or_default(), |known| known.name)
+    /// The name of the error; of an unknown one its description, if it has one.
+    pub fn name(&self) -> Option<&str> {
+        self.known.map(|known| known.name).or(self.description())
     }
 
     /// What it means, if the code is known.
@@ -207,7 +207,7 @@ impl DeviceError {
 /// One line: the code, the name, what it means and what to do.
 impl fmt::Display for DeviceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = match (self.code().unwrap_or_default().trim(), self.name().trim()) {
+        let line = match (self.code().unwrap_or_default().trim(), self.name().unwrap_or_default().trim()) {
             ("", "") => "failed without a reason".to_owned(),
             (code, "") => format!("error {code}"),
             ("", name) => name.to_owned(),

@@ -289,8 +289,11 @@ pub(crate) fn target(base_url: &Url, link: &Link) -> Result<Url, Error> {
     url.set_path(&encoded(parts.path));
     let path = url.path().to_owned();
     let path = below(base_path, &path).filter(|rest| rest.starts_with('/')).unwrap_or(&path);
-    let version = if path.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("/v1/")) { "" } else { "/v1" };
-    url.set_path(&format!("{base_path}{version}{path}"));
+    // A base URL and a link, joined with a slash between them, have two.
+    let path = path.trim_start_matches('/');
+    let (version, path) = path.split_at(if below("v1/", path).is_some() { 2 } else { 0 });
+    let version = if version.is_empty() { "v1" } else { version };
+    url.set_path(&format!("{base_path}/{version}/{}", path.trim_start_matches('/')));
     url.set_query(parts.query.map(encoded).as_deref());
     // Dots lead elsewhere, encoded too: gateways are known to decode before they route, and to cut off
     // what is behind a semicolon.

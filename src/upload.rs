@@ -102,7 +102,8 @@ impl fmt::Display for UploadSummary {
             write!(f, "{} {count} {status}", if n == 0 { ":" } else { "," })?;
         }
         for (n, (error, count)) in self.by_error.iter().enumerate() {
-            let reason = on_one_line(&format!("{} {}", error.code().unwrap_or_default().trim(), error.name()));
+            let reason = [error.code(), error.name()].map(|text| text.unwrap_or_default().trim()).join(" ");
+            let reason = on_one_line(&reason);
             let reason = if reason.is_empty() { "without a reason" } else { &reason };
             write!(f, "{} {count} × {reason}", if n == 0 { "; errors:" } else { "," })?;
         }

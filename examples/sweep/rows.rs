@@ -69,7 +69,7 @@ impl Row {
         self.devices = i64::try_from(summary.devices).ok();
         self.failed_devices = Some(summary.failed);
         let reason = |(error, count): &(DeviceError, usize)| {
-            format!("{count} × {} {}", error.code().unwrap_or_default(), error.name())
+            format!("{count} × {} {}", error.code().unwrap_or_default(), error.name().unwrap_or_default())
         };
         self.detail = summary.by_error.iter().map(reason).collect::<Vec<_>>().join("; ");
     }

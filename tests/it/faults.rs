@@ -514,6 +514,47 @@ async fn a_socks_proxy_without_support_for_it_is_an_error_that_names_the_feature
     assert!(error.to_string().contains("a SOCKS proxy needs the feature `socks`"), "{error}");
 }
 
+/// With `cargo test --no-default-features`.
+#[cfg(not(feature = "rustls"))]
+#[tokio::test]
+async fn https_without_tls_support_is_an_error_that_names_the_feature() {
+    let partner = retrying(9).base_url("https://localhost:9").build().unwrap();
+    let error = upload(&partner).get().await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Config, 1), "{error:?}");
+    assert!(error.to_string().contains("https needs the feature `rustls`"), "{error}");
+
+    let cloud = Cloud::custom("https://localhost:9", "https://localhost:9").unwrap();
+    let partner = PartnerCenter::builder(app_only()).cloud(cloud).build().unwrap();
+    let error = upload(&partner).get().await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Config, 0), "{error:?}");
+    assert!(error.to_string().contains("https needs the feature `rustls`"), "{error}");
+}
+
+/// A machine without certificates, in a process of its own: this test again.
+#[cfg(all(target_os = "linux", feature = "rustls"))]
+#[tokio::test]
+async fn the_callers_own_http_client_needs_no_certificates_for_loopback() {
+    const NONE: &str = "no-such-file";
+    if std::env::var("SSL_CERT_FILE").as_deref() != Ok(NONE) {
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        again.args(["--exact", "faults::the_callers_own_http_client_needs_no_certificates_for_loopback"]);
+        let done = again.env("SSL_CERT_FILE", NONE).env("SSL_CERT_DIR", NONE).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let own = || reqwest::Client::builder().referer(false);
+    let server = Server::with_body("{}").await;
+    upload(&server.builder().http_client(own()).build().unwrap()).get().await.unwrap();
+
+    let (address, certificate) = serve_tls("localhost").await;
+    let at_tls = || builder().base_url(format!("https://localhost:{}", address.port())).attempt_timeout(SLACK);
+    let error = at_tls().http_client(own()).build().unwrap_err();
+    assert!(error.to_string().contains("install the package ca-certificates"), "{error}");
+    let partner = at_tls().http_client(own().tls_certs_merge([certificate])).build().unwrap();
+    upload(&partner).get().await.unwrap();
+}
+
 /// A server with a certificate for this name, and the certificate.
 async fn serve_tls(name: &str) -> (SocketAddr, reqwest::Certificate) {
     let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();

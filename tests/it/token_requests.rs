@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use partner_center_devices::{
-    AccessToken, AppUserCredential, BatchUploadStatus, Error, ErrorKind, PartnerCenter, RefreshToken, RetryPolicy,
+    AccessToken, AppUserCredential, BatchUploadStatus, Error, ErrorKind, PartnerCenter, RefreshToken, RequestContext,
+    RetryPolicy,
 };
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
@@ -52,14 +53,15 @@ fn started(upload: BatchUploadStatus) -> tokio::task::JoinHandle<Result<(), Erro
     tokio::spawn(async move { upload.get().await.map(|_| ()) })
 }
 
-#[tokio::test]
-async fn a_call_from_within_on_refresh_token_fails_at_once() {
+/// Makes a call with these settings, and gives the error of another from within `on_refresh_token`.
+async fn error_from_within(settings: fn(partner_center_devices::Builder) -> partner_center_devices::Builder) -> Error {
     let server = Server::new([Reply::Send(rotated()), ok("{}")]).await;
     let (client, inner) = (Arc::new(OnceLock::<PartnerCenter>::new()), Arc::new(Mutex::new(None)));
     let keep = {
         let (client, inner) = (Arc::clone(&client), Arc::clone(&inner));
         move |_| {
-            let (upload, inner) = (upload(client.get().unwrap()), Arc::clone(&inner));
+            let hurried = RequestContext::new().call_timeout(Duration::from_millis(50));
+            let (upload, inner) = (upload(&client.get().unwrap().with(hurried)), Arc::clone(&inner));
             async move {
                 let outcome = upload.get().await;
                 *inner.lock().unwrap() = Some(outcome.unwrap_err());
@@ -67,13 +69,24 @@ async fn a_call_from_within_on_refresh_token_fails_at_once() {
             }
         }
     };
-    let partner = at(cloud(&server), app_user().on_refresh_token(keep)).build().unwrap();
+    let partner = settings(at(cloud(&server), app_user().on_refresh_token(keep))).build().unwrap();
     client.get_or_init(|| partner.clone());
     upload(&partner).get().await.unwrap();
-    let error = inner.lock().unwrap().take().unwrap();
+    assert_eq!(server.requests().len(), 2);
+    inner.lock().unwrap().take().unwrap()
+}
+
+#[tokio::test]
+async fn a_call_from_within_on_refresh_token_fails_at_once() {
+    let error = error_from_within(|builder| builder).await;
     assert_eq!((error.kind(), error.is_retryable(), error.attempts()), (ErrorKind::Credential, false, 0));
     assert!(error.to_string().contains("on_refresh_token"), "{error}");
-    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_call_from_within_on_refresh_token_fails_in_its_time_where_the_calls_in_flight_are_all_taken() {
+    let error = error_from_within(|builder| builder.max_in_flight(1)).await;
+    assert!(error.is_timeout() && error.attempts() == 0, "{error:?}");
 }
 
 #[tokio::test]
