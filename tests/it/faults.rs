@@ -12,9 +12,6 @@ use std::time::Duration;
 use partner_center_devices::{AccessToken, Builder, Cloud, ErrorKind, PartnerCenter, RetryPolicy};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{ServerConfig, crypto};
 
 use crate::compression::{deflate, gzip, zlib};
 use crate::secrets::everything_about;
@@ -29,11 +26,11 @@ const LIMIT: usize = 1 << 20;
 const SOCKET_BUFFERS: usize = 12 << 20;
 const ATTEMPT: Duration = Duration::from_millis(400);
 /// For all that an attempt does besides waiting, on a busy machine.
-const SLACK: Duration = Duration::from_secs(5);
+pub const SLACK: Duration = Duration::from_secs(5);
 
 /// What a server does on a connection, once it has read a request.
 #[derive(Clone)]
-enum Act {
+pub enum Act {
     Send(Vec<u8>),
     /// One byte every 50 ms.
     Drip(Vec<u8>),
@@ -45,7 +42,7 @@ enum Act {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum End {
+pub enum End {
     Answered,
     Fails(ErrorKind),
     /// With this status, and kind `Service`.
@@ -63,10 +60,10 @@ struct Row {
     within: Duration,
 }
 
-const TRANSPORT: End = Fails(ErrorKind::Transport);
+pub const TRANSPORT: End = Fails(ErrorKind::Transport);
 const DECODE: End = Fails(ErrorKind::Decode);
 
-fn bound(end: End, attempts: u32) -> Duration {
+pub fn bound(end: End, attempts: u32) -> Duration {
     if end == TimesOut { ATTEMPT * attempts + SLACK } else { SLACK }
 }
 
@@ -74,7 +71,7 @@ fn row(name: &'static str, acts: impl IntoIterator<Item = Act>, end: End, attemp
     Row { name, acts: acts.into_iter().collect(), end, attempts, within: bound(end, attempts) }
 }
 
-fn send(bytes: impl AsRef<[u8]>) -> Act {
+pub fn send(bytes: impl AsRef<[u8]>) -> Act {
     Act::Send(bytes.as_ref().to_vec())
 }
 
@@ -282,7 +279,11 @@ fn matrix() -> Vec<Row> {
 }
 
 /// Counts what it could write of a body without end.
-async fn act(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), acts: &[Act], written_endless: &AtomicUsize) -> bool {
+pub async fn act(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    acts: &[Act],
+    written_endless: &AtomicUsize,
+) -> bool {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
         if !matches!(stream.read_buf(&mut request).await, Ok(1..)) {
@@ -335,13 +336,13 @@ async fn serve(acts: Vec<Act>, written_endless: Arc<AtomicUsize>) -> SocketAddr 
     address
 }
 
-fn builder() -> Builder {
+pub fn builder() -> Builder {
     let policy = RetryPolicy::default().max_retries(1).initial_delay(Duration::ZERO);
     PartnerCenter::builder(AccessToken::new(TOKEN)).retry_policy(policy).attempt_timeout(ATTEMPT).max_body_size(LIMIT)
 }
 
 /// Runs both operations, one after the other, with the same client.
-async fn check(name: &str, partner: &PartnerCenter, end: End, attempts: u32, within: Duration) {
+pub async fn check(name: &str, partner: &PartnerCenter, end: End, attempts: u32, within: Duration) {
     let both = async {
         let upload = upload(partner).get().await.map(|response| response.attempts());
         let batches = customer(partner).device_batches().get().await.map(|response| response.attempts());
@@ -407,7 +408,7 @@ async fn a_name_that_is_not_found_is_retried_and_reported() {
 }
 
 /// A client with this many retries, without waits.
-fn retrying(retries: u32) -> Builder {
+pub fn retrying(retries: u32) -> Builder {
     let policy = RetryPolicy::default().max_retries(retries).initial_delay(Duration::ZERO);
     builder().retry_policy(policy)
 }
@@ -461,24 +462,6 @@ async fn a_resolver_that_is_busy_is_asked_as_often_as_retries_are_allowed() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_not_trusted_is_one_attempt_and_an_error_that_says_what_to_install() {
-    let (address, _) = serve_tls("localhost").await;
-    let (_, other) = serve_tls("partner.example.com").await;
-    let url = format!("https://localhost:{}", address.port());
-    let http = || reqwest::Client::builder().tls_certs_only([other.clone()]);
-    let partner = retrying(9).base_url(&url).http_client(http()).attempt_timeout(Duration::from_secs(5));
-    let error = upload(&partner.build().unwrap()).get().await.unwrap_err();
-    assert_eq!((error.kind(), error.attempts(), error.is_retryable()), (ErrorKind::Transport, 1, false));
-    assert!(error.to_string().contains("its certificate is not trusted") && error.to_string().contains("ca-cert"));
-
-    let cloud = Cloud::custom(&url, &url).unwrap();
-    let partner = PartnerCenter::builder(app_only()).cloud(cloud).http_client(http());
-    let error = upload(&partner.build().unwrap()).get().await.unwrap_err();
-    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Credential, false));
-    assert!(error.to_string().contains("sign-in service: its certificate is not trusted"), "{error}");
-}
-
-#[tokio::test]
 async fn a_proxy_that_wants_credentials_is_asked_once_and_the_error_says_so() {
     let refusal = || Reply::SendAndClose(answer("407 Proxy Authentication Required", &[], ""));
     let server = Server::new((0..9).map(|_| refusal())).await;
@@ -528,91 +511,4 @@ async fn https_without_tls_support_is_an_error_that_names_the_feature() {
     let error = upload(&partner).get().await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Config, 0), "{error:?}");
     assert!(error.to_string().contains("https needs the feature `rustls`"), "{error}");
-}
-
-/// A machine without certificates, in a process of its own: this test again.
-#[cfg(all(target_os = "linux", feature = "rustls"))]
-#[tokio::test]
-async fn the_callers_own_http_client_needs_no_certificates_for_loopback() {
-    const NONE: &str = "no-such-file";
-    if std::env::var("SSL_CERT_FILE").as_deref() != Ok(NONE) {
-        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-        again.args(["--exact", "faults::the_callers_own_http_client_needs_no_certificates_for_loopback"]);
-        let done = again.env("SSL_CERT_FILE", NONE).env("SSL_CERT_DIR", NONE).output().unwrap();
-        let said = String::from_utf8_lossy(&done.stdout);
-        assert!(done.status.success() && said.contains("1 passed"), "{said}");
-        return;
-    }
-    let own = || reqwest::Client::builder().referer(false);
-    let server = Server::with_body("{}").await;
-    upload(&server.builder().http_client(own()).build().unwrap()).get().await.unwrap();
-
-    let (address, certificate) = serve_tls("localhost").await;
-    let at_tls = || builder().base_url(format!("https://localhost:{}", address.port())).attempt_timeout(SLACK);
-    let error = at_tls().http_client(own()).build().unwrap_err();
-    assert!(error.to_string().contains("install the package ca-certificates"), "{error}");
-    let partner = at_tls().http_client(own().tls_certs_merge([certificate])).build().unwrap();
-    upload(&partner).get().await.unwrap();
-}
-
-/// A server with a certificate for this name, and the certificate.
-async fn serve_tls(name: &str) -> (SocketAddr, reqwest::Certificate) {
-    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
-    let certificate: CertificateDer<'static> = made.cert.der().clone();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                if let Ok(mut stream) = acceptor.accept(stream).await {
-                    act(&mut stream, &[send(answer("200 OK", &[], "{}"))], &AtomicUsize::new(0)).await;
-                    let _ = stream.shutdown().await;
-                }
-            });
-        }
-    });
-    (address, reqwest::Certificate::from_der(&certificate).unwrap())
-}
-
-/// A server that speaks first.
-async fn greet(greeting: &'static str) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let _ = stream.write_all(greeting.as_bytes()).await;
-        }
-    });
-    address
-}
-
-#[tokio::test]
-async fn tls_is_refused_unless_certificate_and_name_are_right() {
-    let (address, certificate) = serve_tls("localhost").await;
-    let (elsewhere, other) = serve_tls("partner.example.com").await;
-    let plain = greet("220 mail.example.com ESMTP\r\n").await;
-    let trusting =
-        |certificate: &reqwest::Certificate| reqwest::Client::builder().tls_certs_only([certificate.clone()]);
-    let rows = [
-        ("TLS with a trusted certificate", address, trusting(&certificate), Answered, 1),
-        ("TLS with a certificate that nobody trusts", address, trusting(&other), TRANSPORT, 1),
-        ("TLS with a wrong name", elsewhere, trusting(&other), TRANSPORT, 1),
-        ("TLS with a server that speaks none", plain, trusting(&certificate), TRANSPORT, 2),
-    ];
-    for (name, address, http, end, attempts) in rows {
-        let url = format!("https://localhost:{}", address.port());
-        let partner = builder().base_url(url).http_client(http).attempt_timeout(Duration::from_secs(5));
-        check(name, &partner.build().unwrap(), end, attempts, bound(end, attempts)).await;
-    }
 }

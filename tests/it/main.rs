@@ -27,6 +27,8 @@ mod server;
 mod sign_in;
 mod specification;
 mod stand_in;
+#[cfg(feature = "rustls")]
+mod tls;
 mod token_requests;
 mod virtual_time;
 mod waiting;

@@ -2,20 +2,19 @@
 //! other.
 
 use std::error::Error as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::{join_all, select_all};
 use partner_center_devices::{
     AccessToken, Credential, Error, ErrorKind, PartnerCenter, RequestContext, RetryPolicy, TokenFuture, TokenRequest,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::server::{Reply, Server, answer, upload};
-use crate::sign_in::{app_only, at, cloud};
+use crate::sign_in::{Clock, app_only, at, cloud};
 
 fn reply(status: &str, headers: &[(&str, &str)]) -> Reply {
     Reply::Send(answer(status, headers, "{}"))
@@ -247,28 +246,29 @@ async fn a_call_that_waits_out_a_throttle_keeps_no_place_in_flight() {
 
 #[tokio::test]
 async fn a_401_is_told_at_once_also_when_every_place_is_taken() {
-    let server = Server::new([reply("401 Unauthorized", &[]), Reply::Send(Vec::new())]).await;
+    let go_on = Arc::new(Notify::new());
+    let refusal = Reply::SendInTwo(Vec::new(), Arc::clone(&go_on), answer("401 Unauthorized", &[], "{}"));
+    let server = Server::new([refusal, Reply::Send(Vec::new())]).await;
     let partner = server.builder().max_in_flight(1).build().unwrap();
     let refused = tokio::spawn({
         let call = upload(&partner);
         async move { call.get().await.unwrap_err() }
     });
-    tokio::task::yield_now().await;
-    let stalled = tokio::spawn({
-        let call = upload(&partner);
-        async move { call.get().await }
-    });
+    server.received(1).await;
+    let next = upload(&partner);
+    let mut stalled = Box::pin(next.get());
+    assert!((&mut stalled).now_or_never().is_none(), "it waits for the place");
+    go_on.notify_one();
     assert!(refused.await.unwrap().is_unauthorized());
-    stalled.abort();
 }
 
 /// Counts who asks, and gives as many tokens as there are permits.
-struct Slow(AtomicUsize, Semaphore);
+struct Slow(watch::Sender<usize>, Semaphore);
 
 impl Credential for Slow {
     fn token<'a>(&'a self, _: &'a TokenRequest) -> TokenFuture<'a> {
         Box::pin(async {
-            self.0.fetch_add(1, SeqCst);
+            self.0.send_modify(|asked| *asked += 1);
             self.1.acquire().await.unwrap().forget();
             Ok(AccessToken::new("a-token"))
         })
@@ -278,15 +278,13 @@ impl Credential for Slow {
 #[tokio::test]
 async fn a_throttle_that_came_while_calls_got_their_token_holds_for_them() {
     let server = Server::new([reply(THROTTLED, &[("Retry-After", "100")])]).await;
-    let credential = Arc::new(Slow(AtomicUsize::new(0), Semaphore::new(0)));
+    let credential = Arc::new(Slow(watch::Sender::default(), Semaphore::new(0)));
     let partner = PartnerCenter::builder(Arc::clone(&credential)).base_url(&server.base_url);
     let policy = at_once().max_retry_after(Duration::from_secs(1));
     let partner = partner.retry_policy(policy).build().unwrap();
     let calls = (0..10).map(|_| upload(&partner)).map(|call| tokio::spawn(async move { call.get().await }));
     let calls: Vec<_> = calls.collect();
-    while credential.0.load(SeqCst) < 10 {
-        tokio::task::yield_now().await;
-    }
+    credential.0.subscribe().wait_for(|asked| *asked == 10).await.unwrap();
     credential.1.add_permits(1);
     let (first, _, others) = select_all(calls).await;
     assert!(first.unwrap().unwrap_err().is_throttled());
@@ -432,58 +430,24 @@ async fn retries_of_sign_ins_stay_within_the_budget_of_the_client() {
     }
 }
 
-/// A service that throttles by its own clock: whoever asks within a second of the first request
-/// gets a 429.
-async fn throttling_for_a_second() -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base_url = format!("http://{}", listener.local_addr().unwrap());
-    let requests = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&requests);
-    tokio::spawn(async move {
-        let first = Arc::new(OnceLock::new());
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let (first, count) = (Arc::clone(&first), Arc::clone(&count));
-            tokio::spawn(async move {
-                let mut head = Vec::new();
-                while let Ok(1..) = stream.read_buf(&mut head).await {
-                    if head.ends_with(b"\r\n\r\n") {
-                        head.clear();
-                        count.fetch_add(1, SeqCst);
-                        let throttles = first.get_or_init(Instant::now).elapsed() < Duration::from_secs(1);
-                        let bytes = match throttles {
-                            true => answer(THROTTLED, &[("Retry-After", "1")], "{}"),
-                            false => answer("200 OK", &[], "{}"),
-                        };
-                        stream.write_all(&bytes).await.unwrap();
-                    }
-                }
-            });
-        }
-    });
-    (base_url, requests)
-}
-
 #[tokio::test]
 async fn after_a_throttle_the_other_calls_wait_it_out_in_place_of_earning_one_each() {
-    let (base_url, requests) = throttling_for_a_second().await;
-    let partner = PartnerCenter::builder(partner_center_devices::AccessToken::new("token"));
-    let partner = partner.base_url(base_url).retry_policy(at_once()).build().unwrap();
-    let first = tokio::spawn({
-        let call = upload(&partner);
-        async move { call.get().await.unwrap().attempts() }
-    });
-    while requests.load(SeqCst) == 0 {
-        tokio::task::yield_now().await;
-    }
-    // Until the client has read its 429, a call that is to fail at once is let through, and throttled.
-    let hurried = partner.with(RequestContext::new().call_timeout(Duration::from_millis(500)));
-    while upload(&hurried).get().await.unwrap_err().attempts() > 0 {}
-    let asked = requests.load(SeqCst);
+    let replies = [reply(THROTTLED, &[("Retry-After", "60")])].into_iter().chain((0..53).map(|_| reply("200 OK", &[])));
+    let server = Server::new(replies).await;
+    let clock = Clock::new();
+    let partner = server.partner();
+    assert!(upload(&partner).get().await.unwrap_err().is_throttled());
     let calls = (0..50).map(|_| upload(&partner)).map(|call| async move { call.get().await.unwrap().attempts() });
-    assert_eq!(join_all(calls).await, [1; 50]);
-    assert_eq!(first.await.unwrap(), 2);
-    assert_eq!(requests.load(SeqCst), asked + 51);
+    let mut calls = Box::pin(join_all(calls));
+    assert!((&mut calls).now_or_never().is_none());
+    // Whatever else was under way by now would have arrived with these.
+    for _ in 0..3 {
+        server.upload().get().await.unwrap();
+    }
+    assert_eq!(server.requests().len(), 4);
+    clock.set(67).await;
+    assert_eq!(calls.await, [1; 50]);
+    assert_eq!(server.requests().len(), 54);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use http::StatusCode;
 use partner_center_devices::emulator::Emulator;
 use partner_center_devices::{
@@ -266,57 +266,81 @@ async fn a_waiter_that_is_dropped_harms_nobody() {
     assert_eq!((server.requests().len(), bearer(&server, 1).as_str()), (2, "good-token"));
 }
 
-/// Makes a call that leaves its sign-in, which takes longer than the call has.
-async fn leave_a_sign_in(emulator: &Emulator, partner: &PartnerCenter) {
-    emulator.delay_sign_ins(Duration::from_millis(200));
-    let hurried = partner.with(RequestContext::new().call_timeout(Duration::from_millis(50)));
-    let error = upload(&hurried).get().await.unwrap_err();
-    assert!(error.is_timeout() && error.is_retryable());
-    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Credential, 0));
+/// A sign-in that its only call has left when its time was over, and what lets the response come.
+struct Left {
+    server: Server,
+    partner: PartnerCenter,
+    go_on: Arc<Notify>,
+}
+
+impl Left {
+    async fn new(credential: impl Credential + 'static, response: Vec<u8>, then: Vec<Reply>) -> Self {
+        let go_on = Arc::new(Notify::new());
+        let held = Reply::SendInTwo(Vec::new(), Arc::clone(&go_on), response);
+        let server = Server::new([held].into_iter().chain(then)).await;
+        let policy = RetryPolicy::default().initial_delay(Duration::ZERO);
+        let partner = at(cloud(&server), credential).retry_policy(policy).build().unwrap();
+        let clock = Clock::new();
+        let hurried = upload(&partner.with(RequestContext::new().call_timeout(Duration::from_secs(10))));
+        let call = tokio::spawn(async move { hurried.get().await.unwrap_err() });
+        server.received(1).await;
+        clock.set(11).await;
+        let error = call.await.unwrap();
+        assert!(error.is_timeout() && error.is_retryable());
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Credential, 0));
+        Self { server, partner, go_on }
+    }
+
+    /// Lets the response come when the calls of this future wait for it.
+    async fn while_it_is_waited_for<T>(&self, calls: impl Future<Output = T>) -> T {
+        join(calls, async { self.go_on.notify_one() }).await.0
+    }
+
+    fn sign_ins(&self) -> usize {
+        self.server.requests().iter().filter(|head| head.starts_with("POST ")).count()
+    }
+}
+
+fn good_token() -> Vec<u8> {
+    answer("200 OK", &[], r#"{"access_token":"good-token","expires_in":3599}"#)
 }
 
 #[tokio::test]
 async fn a_sign_in_that_all_have_left_is_taken_up_by_the_next_call() {
-    let emulator = Emulator::start().await.unwrap();
-    let partner = partner(&emulator, app_user());
-    leave_a_sign_in(&emulator, &partner).await;
-    upload(&partner).get().await.unwrap();
-    assert_eq!(emulator.sign_ins(), 1);
+    let left = Left::new(app_user(), good_token(), vec![ok("{}")]).await;
+    left.while_it_is_waited_for(upload(&left.partner).get()).await.unwrap();
+    assert_eq!((left.sign_ins(), bearer(&left.server, 1).as_str()), (1, "good-token"));
 }
 
 #[tokio::test]
 async fn a_passing_failure_of_a_sign_in_that_all_have_left_is_not_held_against_the_next_call() {
-    let emulator = Emulator::start().await.unwrap();
-    emulator.fail_next_sign_ins(1, StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable");
-    let partner = partner(&emulator, app_only());
-    leave_a_sign_in(&emulator, &partner).await;
-    let calls = (0..10).map(|_| upload(&partner)).map(|call| async move { call.get().await });
-    for outcome in join_all(calls).await {
+    let busy = answer("503 Service Unavailable", &[], r#"{"error":"temporarily_unavailable"}"#);
+    let then = [Reply::Send(good_token())].into_iter().chain((0..10).map(|_| ok("{}")));
+    let left = Left::new(app_only(), busy, then.collect()).await;
+    let calls = (0..10).map(|_| upload(&left.partner)).map(|call| async move { call.get().await });
+    for outcome in left.while_it_is_waited_for(join_all(calls)).await {
         outcome.unwrap();
     }
-    assert_eq!(emulator.sign_ins(), 2);
+    assert_eq!(left.sign_ins(), 2);
 }
 
 #[tokio::test]
-async fn hurried_calls_learn_that_a_sign_in_is_refused() {
-    let emulator = Emulator::start().await.unwrap();
-    emulator.fail_next_sign_ins(1000, StatusCode::UNAUTHORIZED, "invalid_client");
-    let partner = partner(&emulator, app_only());
-    leave_a_sign_in(&emulator, &partner).await;
-    let hurried = upload(&partner.with(RequestContext::new().call_timeout(Duration::from_millis(20))));
-    while hurried.get().await.unwrap_err().code() != Some("invalid_client") {}
-    assert_eq!(emulator.sign_ins(), 1);
+async fn calls_after_a_sign_in_that_was_left_learn_that_it_is_refused() {
+    let refusal = answer("401 Unauthorized", &[], r#"{"error":"invalid_client"}"#);
+    let left = Left::new(app_only(), refusal, Vec::new()).await;
+    let error = left.while_it_is_waited_for(upload(&left.partner).get()).await.unwrap_err();
+    assert_eq!(error.code(), Some("invalid_client"));
+    assert_eq!(upload(&left.partner).get().await.unwrap_err().code(), Some("invalid_client"));
+    assert_eq!(left.sign_ins(), 1);
 }
 
 #[tokio::test]
 async fn a_throttle_of_a_sign_in_that_was_left_holds_for_the_next_call() {
-    let emulator = Emulator::start().await.unwrap();
-    emulator.throttle_next_sign_ins(1, Duration::from_secs(600));
-    let partner = partner(&emulator, app_only());
-    leave_a_sign_in(&emulator, &partner).await;
-    let error = upload(&partner).get().await.unwrap_err();
+    let throttle = answer("429 Too Many Requests", &[("Retry-After", "600")], "{}");
+    let left = Left::new(app_only(), throttle, Vec::new()).await;
+    let error = left.while_it_is_waited_for(upload(&left.partner).get()).await.unwrap_err();
     assert!(error.retry_after().is_some_and(|wait| wait.as_secs().abs_diff(600) < 5), "{error:?}");
-    assert_eq!(emulator.sign_ins(), 1);
+    assert_eq!(left.sign_ins(), 1);
 }
 
 #[tokio::test]
