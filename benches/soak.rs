@@ -1,5 +1,5 @@
 //! A bounded soak: 20,000 calls, 64 at a time with 56 requests in flight, against a loopback server that
-//! fails one request in ten. Every call must end with its own answer. `cargo bench --bench soak`, on
+//! fails one request in ten. Every call must end with its own response. `cargo bench --bench soak`, on
 //! Linux: sockets and memory are read from `/proc`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
@@ -23,7 +23,7 @@ const REQUESTS_IN_FLIGHT: usize = IN_FLIGHT - 8;
 #[derive(Default)]
 struct Counters {
     requests: AtomicUsize,
-    answered: AtomicUsize,
+    responses: AtomicUsize,
     unavailable: AtomicUsize,
     resets: AtomicUsize,
     stalls: AtomicUsize,
@@ -92,12 +92,12 @@ async fn main() {
     );
 
     assert_eq!(ended, CALLS, "no call is lost");
-    assert_eq!(count(&counters.answered), CALLS, "no call is answered twice");
+    assert_eq!(count(&counters.responses), CALLS, "no call gets two responses");
     assert!(most_open <= IN_FLIGHT, "sockets stay within the bound");
     assert!(peak as f64 <= after_warm_up as f64 * 1.25, "memory is flat after warm-up");
 }
 
-/// One call; its answer must name the upload that it asked for.
+/// One call; its response must name the upload that it asked for.
 async fn call(partner: PartnerCenter) -> usize {
     let (customer, upload) = (Uuid::new_v4(), Uuid::new_v4());
     let handle = partner.customers().by_id(customer.into()).batch_upload_status().by_id(upload.into());
@@ -106,7 +106,7 @@ async fn call(partner: PartnerCenter) -> usize {
     response.attempts() as usize
 }
 
-/// Answers with the id that the path ends with, but for one request in ten.
+/// Responds with the id that the path ends with, but for one request in ten.
 async fn serve(mut stream: TcpStream, counters: Arc<Counters>) {
     let mut received = Vec::new();
     while let Ok(1..) = stream.read_buf(&mut received).await {
@@ -117,7 +117,7 @@ async fn serve(mut stream: TcpStream, counters: Arc<Counters>) {
         let path = head.split(' ').nth(1).unwrap();
         let body = format!(r#"{{"batchTrackingId":"{}","status":"finished"}}"#, path.rsplit('/').next().unwrap());
         let request = counters.requests.fetch_add(1, Relaxed);
-        let answer = match request % 30 {
+        let response = match request % 30 {
             0 => {
                 counters.unavailable.fetch_add(1, Relaxed);
                 "HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n".to_owned()
@@ -135,11 +135,11 @@ async fn serve(mut stream: TcpStream, counters: Arc<Counters>) {
                 break;
             }
             _ => {
-                counters.answered.fetch_add(1, Relaxed);
+                counters.responses.fetch_add(1, Relaxed);
                 format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
             }
         };
-        if stream.write_all(answer.as_bytes()).await.is_err() {
+        if stream.write_all(response.as_bytes()).await.is_err() {
             break;
         }
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use crate::server::answer;
+use crate::server::response;
 
 /// An emulator in a runtime of its own, beside the test's thread.
 fn start() -> (Runtime, Emulator) {
@@ -31,7 +31,7 @@ fn at_once() -> Wait {
 }
 
 #[test]
-fn both_operations_and_links_answer_as_without_blocking() {
+fn both_operations_and_links_do_what_they_do_without_blocking() {
     let (_runtime, emulator) = start();
     let partner = partner(&emulator);
     let customer = partner.customers().by_id(emulator.example_customer());
@@ -45,9 +45,9 @@ fn both_operations_and_links_answer_as_without_blocking() {
     assert_eq!(partner.follow::<Value>(&link).unwrap()["totalCount"], 5);
 
     let id = Uuid::new_v4();
-    let answer = partner.with(RequestContext::new().correlation_id(id));
-    let answer = answer.customers().by_id(emulator.example_customer()).device_batches().get().unwrap();
-    assert_eq!(answer.correlation_id(), id);
+    let response = partner.with(RequestContext::new().correlation_id(id));
+    let response = response.customers().by_id(emulator.example_customer()).device_batches().get().unwrap();
+    assert_eq!(response.correlation_id(), id);
 
     let unknown = partner.customers().by_id(Uuid::new_v4().into()).device_batches().get();
     assert!(unknown.unwrap_err().is_not_found());
@@ -67,7 +67,7 @@ fn waiting_and_watching_block_until_the_upload_ends() {
     assert!(upload.wait(at_once()).unwrap().is_complete());
 
     emulator.add_upload(customer, id, script());
-    let seen: Vec<_> = upload.watch(at_once()).map(|answer| answer.unwrap().status.clone().unwrap()).collect();
+    let seen: Vec<_> = upload.watch(at_once()).map(|response| response.unwrap().status.clone().unwrap()).collect();
     assert_eq!(seen, [UploadStatus::Queued, UploadStatus::Processing, UploadStatus::Finished]);
     let mut ended = upload.watch(at_once());
     assert!(ended.by_ref().count() == 1 && ended.next().is_none(), "an iterator stays at its end");
@@ -88,7 +88,7 @@ fn a_connection_that_is_closed_between_calls_is_noticed_between_calls() {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let _ = stream.read(&mut [0; 4096]);
-            stream.write_all(&answer("200 OK", &[], "{}")).unwrap();
+            stream.write_all(&response("200 OK", &[], "{}")).unwrap();
             stream.shutdown(Shutdown::Write).unwrap();
             // Ends when the client has closed its side, too.
             let _ = stream.read_to_end(&mut Vec::new());

@@ -10,7 +10,7 @@ use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use http::StatusCode;
 use partner_center_devices::{Error, ErrorKind, RetryPolicy};
 
-use crate::server::{Reply, Server, answer, documented, upload};
+use crate::server::{Reply, Server, documented, response, upload};
 use crate::sign_in::{app_only, at, cloud};
 
 const FAST: Compression = Compression::fast();
@@ -54,7 +54,7 @@ async fn a_compressed_response_is_read_and_the_headers_are_those_of_the_body() {
         ("deflate", zlib(STATUS)),
         ("deflate", deflate(STATUS)),
     ] {
-        let server = Server::answering(answer("200 OK", &[("Content-Encoding", coding)], body)).await;
+        let server = Server::with_response(response("200 OK", &[("Content-Encoding", coding)], body)).await;
         let response = server.upload().get().await.unwrap();
         assert!(response.is_complete());
         assert_eq!(response.body(), STATUS.as_bytes(), "{coding}");
@@ -63,24 +63,24 @@ async fn a_compressed_response_is_read_and_the_headers_are_those_of_the_body() {
         assert_eq!(server.sent(0, "accept-encoding").as_deref(), Some("gzip"));
     }
     for coding in ["identity", ""] {
-        let server = Server::answering(answer("200 OK", &[("Content-Encoding", coding)], STATUS)).await;
+        let server = Server::with_response(response("200 OK", &[("Content-Encoding", coding)], STATUS)).await;
         assert!(server.upload().get().await.unwrap().is_complete());
     }
 }
 
 #[tokio::test]
 async fn a_response_that_only_says_that_it_is_compressed_is_read() {
-    let server = Server::answering(answer("200 OK", &[("Content-Encoding", "gzip")], STATUS)).await;
+    let server = Server::with_response(response("200 OK", &[("Content-Encoding", "gzip")], STATUS)).await;
     assert!(server.upload().get().await.unwrap().is_complete());
-    let server = Server::answering(answer("404 Not Found", &[("Content-Encoding", "gzip")], "")).await;
+    let server = Server::with_response(response("404 Not Found", &[("Content-Encoding", "gzip")], "")).await;
     assert!(server.upload().get().await.unwrap_err().is_not_found());
 }
 
 #[tokio::test]
 async fn a_compressed_error_is_taken_apart_like_any_other() {
     for (coding, body) in [("gzip", gzip(THROTTLED)), ("deflate", zlib(THROTTLED)), ("deflate", deflate(THROTTLED))] {
-        let response = answer("429 Too Many Requests", &[("Content-Encoding", coding)], body);
-        let server = Server::answering(response).await;
+        let response = response("429 Too Many Requests", &[("Content-Encoding", coding)], body);
+        let server = Server::with_response(response).await;
         let error = server.upload().get().await.unwrap_err();
         assert!(error.is_throttled());
         assert_eq!(error.retry_after(), Some(Duration::from_secs(57)));
@@ -91,7 +91,7 @@ async fn a_compressed_error_is_taken_apart_like_any_other() {
 
 #[tokio::test]
 async fn a_compressed_throttle_is_waited_for_and_the_call_succeeds() {
-    let throttled = answer("429 Too Many Requests", &[("Content-Encoding", "gzip")], gzip(r#"{"statusCode":429}"#));
+    let throttled = response("429 Too Many Requests", &[("Content-Encoding", "gzip")], gzip(r#"{"statusCode":429}"#));
     let server = Server::new([throttled, documented("batch_upload_status.http")].map(Reply::Send)).await;
     let policy = RetryPolicy::default().initial_delay(Duration::ZERO);
     let partner = server.builder().retry_policy(policy).build().unwrap();
@@ -102,8 +102,8 @@ async fn a_compressed_throttle_is_waited_for_and_the_call_succeeds() {
 async fn another_coding_is_an_error_that_names_it_and_shows_no_byte_of_the_body() {
     for coding in ["br", "zstd", "compress", "gzip, br", "gzip, gzip"] {
         for status in ["200 OK", "500 Internal Server Error", "401 Unauthorized"] {
-            let response = answer(status, &[("Content-Encoding", coding)], "nobody-may-see");
-            let server = Server::answering(response).await;
+            let response = response(status, &[("Content-Encoding", coding)], "nobody-may-see");
+            let server = Server::with_response(response).await;
             let error = server.upload().get().await.unwrap_err();
             let kind = if status == "200 OK" { ErrorKind::Decode } else { ErrorKind::Service };
             assert_eq!(error.kind(), kind, "{coding}");
@@ -111,7 +111,7 @@ async fn another_coding_is_an_error_that_names_it_and_shows_no_byte_of_the_body(
             assert!(lines(&error).contains(&format!("Content-Encoding \"{coding}\" is not supported")), "{error:?}");
             assert!(error.body().is_empty() && !format!("{error:?}").contains("nobody"), "{error:?}");
         }
-        let server = Server::answering(answer("200 OK", &[("Content-Encoding", coding)], "nobody-may-see")).await;
+        let server = Server::with_response(response("200 OK", &[("Content-Encoding", coding)], "nobody-may-see")).await;
         let error = upload(&at(cloud(&server), app_only()).build().unwrap()).get().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Credential);
         assert!(lines(&error).contains(&format!("Content-Encoding \"{coding}\" is not supported")), "{error:?}");
@@ -126,7 +126,7 @@ async fn what_is_not_the_coding_that_it_says_is_an_error_without_its_bytes() {
     let bodies =
         [("gzip", cut(gzip(STATUS))), ("gzip", wrong), ("gzip", b"PK\x03\x04".to_vec()), ("deflate", vec![0xff; 9])];
     for (coding, body) in bodies {
-        let server = Server::answering(answer("200 OK", &[("Content-Encoding", coding)], &body)).await;
+        let server = Server::with_response(response("200 OK", &[("Content-Encoding", coding)], &body)).await;
         let error = server.upload().get().await.unwrap_err();
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Decode, false), "{error:?}");
         assert!(lines(&error).contains(&format!("it is not valid {coding}")), "{error:?}");
@@ -153,8 +153,8 @@ async fn the_bound_on_bodies_is_on_what_they_become() {
             (fits.clone() + " ", "403 Forbidden", false),
             (fits.repeat(4), "200 OK", false),
         ] {
-            let response = answer(status, &[("Content-Encoding", coding)], compress(body.into_bytes()));
-            let server = Server::answering(response).await;
+            let response = response(status, &[("Content-Encoding", coding)], compress(body.into_bytes()));
+            let server = Server::with_response(response).await;
             let outcome = upload(&server.builder().max_body_size(limit).build().unwrap()).get().await;
             assert_eq!(outcome.is_ok(), is_read, "{coding}");
             if let Err(error) = outcome {
@@ -167,14 +167,14 @@ async fn the_bound_on_bodies_is_on_what_they_become() {
 
 #[tokio::test]
 async fn a_compressed_token_response_is_read_and_so_is_a_refusal() {
-    let token = answer("200 OK", &[("Content-Encoding", "gzip")], gzip(r#"{"access_token":"good-token"}"#));
-    let server = Server::new([token, answer("200 OK", &[], STATUS)].map(Reply::Send)).await;
+    let token = response("200 OK", &[("Content-Encoding", "gzip")], gzip(r#"{"access_token":"good-token"}"#));
+    let server = Server::new([token, response("200 OK", &[], STATUS)].map(Reply::Send)).await;
     upload(&at(cloud(&server), app_only()).build().unwrap()).get().await.unwrap();
     assert_eq!(server.sent(0, "accept-encoding").as_deref(), Some("gzip"));
     assert_eq!(server.sent(1, "authorization").as_deref(), Some("Bearer good-token"));
 
     let refusal = gzip(r#"{"error":"invalid_client","error_codes":[7000215]}"#);
-    let server = Server::answering(answer("401 Unauthorized", &[("Content-Encoding", "gzip")], refusal)).await;
+    let server = Server::with_response(response("401 Unauthorized", &[("Content-Encoding", "gzip")], refusal)).await;
     let error = upload(&at(cloud(&server), app_only()).build().unwrap()).get().await.unwrap_err();
     assert_eq!((error.code(), error.error_codes()), (Some("invalid_client"), &[7_000_215][..]));
 }

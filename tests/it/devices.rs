@@ -1,4 +1,4 @@
-//! What went wrong with devices, from answers that were read over the wire.
+//! What went wrong with devices, from responses that were read over the wire.
 
 use partner_center_devices::models::{BatchUploadDetails, UploadStatus};
 use partner_center_devices::{DeviceError, ErrorKind};
@@ -16,7 +16,7 @@ async fn of_devices(devices: Value) -> BatchUploadDetails {
 
 #[tokio::test]
 async fn the_documented_upload_is_complete_and_did_not_succeed() {
-    let upload = Server::answering(documented("batch_upload_status.http")).await.upload().get().await.unwrap();
+    let upload = Server::with_response(documented("batch_upload_status.http")).await.upload().get().await.unwrap();
     assert!(upload.is_complete() && !upload.succeeded());
     let failed: Vec<_> = upload.failed_devices().collect();
     let [failed] = &failed[..] else { panic!("{failed:?}") };
@@ -195,7 +195,7 @@ async fn a_device_is_named_by_what_it_has() {
 
 #[tokio::test]
 async fn a_summary_and_its_failed_devices_are_written_as_json() {
-    let upload = Server::answering(documented("batch_upload_status.http")).await.upload().get().await.unwrap();
+    let upload = Server::with_response(documented("batch_upload_status.http")).await.upload().get().await.unwrap();
     let summary = serde_json::to_value(upload.summary()).unwrap();
     assert_eq!((&summary["devices"], &summary["failed"]), (&json!(1), &json!(1)));
     assert_eq!(summary["by_status"], json!([["finished_with_errors", 1]]));

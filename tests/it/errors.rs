@@ -8,7 +8,7 @@ use http::StatusCode;
 use partner_center_devices::{Error, ErrorKind, RetryPolicy, Wait};
 use serde_json::{Value, json};
 
-use crate::server::{Reply, Server, answer};
+use crate::server::{Reply, Server, response};
 
 const IDS: [(&str, &str); 4] = [
     ("MS-RequestId", "7b3e2e00-b330-4480-9d84-59ace713427f"),
@@ -18,7 +18,7 @@ const IDS: [(&str, &str); 4] = [
 ];
 
 async fn failing(status: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Error {
-    Server::answering(answer(status, headers, body)).await.upload().get().await.unwrap_err()
+    Server::with_response(response(status, headers, body)).await.upload().get().await.unwrap_err()
 }
 
 #[tokio::test]
@@ -179,7 +179,7 @@ async fn a_redirect_is_not_followed_and_its_location_is_named() {
 #[tokio::test]
 async fn redirects_stay_off_with_the_callers_http_client() {
     let elsewhere = Server::with_body("{}").await;
-    let server = Server::answering(answer("302 Found", &[("Location", &elsewhere.base_url)], "")).await;
+    let server = Server::with_response(response("302 Found", &[("Location", &elsewhere.base_url)], "")).await;
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::limited(10));
     let partner = server.builder().http_client(client).build().unwrap();
     assert_eq!(crate::server::upload(&partner).get().await.unwrap_err().status(), Some(StatusCode::FOUND));
@@ -203,7 +203,8 @@ async fn a_status_survives_a_body_that_breaks_off_or_is_too_large() {
     assert!(error.is_not_found());
     assert_eq!((error.ms_cv(), error.body()), (Some("cv.0"), &b"Not"[..]));
 
-    let server = Server::answering(answer("429 Too Many Requests", &[("Retry-After", "3")], vec![b'x'; 2000])).await;
+    let server =
+        Server::with_response(response("429 Too Many Requests", &[("Retry-After", "3")], vec![b'x'; 2000])).await;
     let partner = server.builder().max_body_size(1000).build().unwrap();
     let error = crate::server::upload(&partner).get().await.unwrap_err();
     assert!(error.is_throttled() && error.body().is_empty());
@@ -211,7 +212,7 @@ async fn a_status_survives_a_body_that_breaks_off_or_is_too_large() {
 }
 
 #[tokio::test]
-async fn no_answer_is_a_transport_error_with_its_cause() {
+async fn no_response_is_a_transport_error_with_its_cause() {
     let silent = Server::new([Reply::SendAndClose(Vec::new())]).await.upload().get().await.unwrap_err();
     let cut = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{".to_vec();
     let cut = Server::new([Reply::SendAndClose(cut)]).await.upload().get().await.unwrap_err();
@@ -238,7 +239,7 @@ async fn no_answer_is_a_transport_error_with_its_cause() {
 async fn an_attempt_ends_at_its_time_out() {
     let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{".to_vec();
     for stalled in [Vec::new(), head] {
-        let server = Server::answering(stalled).await;
+        let server = Server::with_response(stalled).await;
         let partner = server.builder().attempt_timeout(Duration::from_millis(100)).build().unwrap();
         let error = crate::server::upload(&partner).get().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Transport);
@@ -352,7 +353,7 @@ async fn a_200_with_none_of_the_documented_members_is_a_decode_error_that_says_s
         }
     }
     let server =
-        Server::new(["{}", r#"{"STATUS":null,"a":1}"#].map(|body| Reply::Send(answer("200 OK", &[], body)))).await;
+        Server::new(["{}", r#"{"STATUS":null,"a":1}"#].map(|body| Reply::Send(response("200 OK", &[], body)))).await;
     server.upload().get().await.unwrap();
     server.upload().get().await.unwrap();
 }
@@ -457,7 +458,7 @@ async fn the_reason_is_on_the_first_line_where_there_is_no_token() {
 
 #[tokio::test]
 async fn an_error_of_the_service_says_what_was_asked_for_where_and_how_often() {
-    let fail = || Reply::Send(answer("500 Internal Server Error", &[], ""));
+    let fail = || Reply::Send(response("500 Internal Server Error", &[], ""));
     let server = Server::new((0..6).map(|_| fail())).await;
     let policy = RetryPolicy::default().max_retries(1).initial_delay(Duration::ZERO);
     let partner = server.builder().retry_policy(policy).build().unwrap();

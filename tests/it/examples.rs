@@ -14,7 +14,7 @@ use tempfile::{TempDir, tempdir};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::server::{CUSTOMER, Reply, Server, TOKEN, TRACKING, answer, documented};
+use crate::server::{CUSTOMER, Reply, Server, TOKEN, TRACKING, documented, response};
 use crate::sign_in::{CLIENT, REFRESH, SECRET, TENANT};
 
 /// In the environment of examples that fail, and never in what they print.
@@ -116,7 +116,7 @@ impl Drop for Running {
 
 fn token() -> Reply {
     let token = json!({ "token_type": "Bearer", "expires_in": 3599, "access_token": TOKEN, "refresh_token": "next" });
-    Reply::Send(answer("200 OK", &[], token.to_string()))
+    Reply::Send(response("200 OK", &[], token.to_string()))
 }
 
 fn path(server: &Server, request: usize) -> String {
@@ -127,7 +127,7 @@ fn path(server: &Server, request: usize) -> String {
 #[ignore = "needs the examples; .ci/run builds them and runs it"]
 async fn a_proxy_of_the_environment_gets_its_password_unescaped_and_nobody_else_sees_it() {
     for (credentials, sent) in [("", None), ("http://user:p%40ss%25w@", Some("Basic dXNlcjpwQHNzJXc="))] {
-        let refusals = (0..4).map(|_| Reply::SendAndClose(answer("403 Forbidden", &[], "")));
+        let refusals = (0..4).map(|_| Reply::SendAndClose(response("403 Forbidden", &[], "")));
         let proxy = Server::new(refusals).await;
         let address = proxy.base_url.trim_start_matches("http://");
         let mut command = example("get_batch_upload_status");
@@ -152,7 +152,7 @@ async fn a_machine_without_certificates_calls_loopback_and_is_told_what_https_ne
         command.args(["--base-url", base_url, "--customer-id", CUSTOMER, "--tracking-id", TRACKING]);
         run(command)
     };
-    let server = Server::answering(documented("batch_upload_status.http")).await;
+    let server = Server::with_response(documented("batch_upload_status.http")).await;
     let done = bare(&server.base_url).await;
     assert!(done.code == Some(0) && done.stdout.contains("1234567890"), "{}", done.stderr);
     let failed = bare("https://partner.example.invalid").await;
@@ -169,7 +169,7 @@ async fn the_token_of_the_environment_and_the_ids_of_the_command_line_are_sent()
         ("get_device_batches", "device_batches.http", "deviceBatches".to_owned(), "Test batch"),
         ("wait_for_batch_upload", "batch_upload_status.http", format!("batchJobStatus/{TRACKING}"), "1234567890"),
     ] {
-        let server = Server::answering(documented(fixture)).await;
+        let server = Server::with_response(documented(fixture)).await;
         let mut command = example(name);
         command.env("PARTNER_CENTER_TOKEN", TOKEN).args(["--base-url", &server.base_url, "--customer-id", CUSTOMER]);
         if name != "get_device_batches" {
@@ -447,7 +447,7 @@ async fn a_single_response_can_be_json_as_the_service_writes_it() {
 #[tokio::test]
 #[ignore = "needs the examples; .ci/run builds them and runs it"]
 async fn rust_log_shows_the_call_on_standard_error_without_the_token() {
-    let server = Server::answering(documented("device_batches.http")).await;
+    let server = Server::with_response(documented("device_batches.http")).await;
     let mut command = example("get_device_batches");
     command.env("RUST_LOG", "partner_center_devices=debug").env("PARTNER_CENTER_TOKEN", TOKEN);
     command.args(["--base-url", &server.base_url, "--customer-id", CUSTOMER, "--format", "json"]);

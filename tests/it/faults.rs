@@ -15,14 +15,14 @@ use tokio::net::TcpListener;
 
 use crate::compression::{deflate, gzip, zlib};
 use crate::secrets::everything_about;
-use crate::server::{Reply, Server, TOKEN, answer, customer, upload};
+use crate::server::{Reply, Server, TOKEN, customer, response, upload};
 use crate::sign_in::app_only;
 use crate::virtual_time::Names;
 
 /// The row whose connections are used again; in the others that could cost an attempt by chance.
-const CLOSED_WHILE_IDLE: &str = "closed while idle after a good answer";
+const CLOSED_WHILE_IDLE: &str = "closed while idle after a good response";
 const LIMIT: usize = 1 << 20;
-/// What the operating system takes of an answer that nobody reads.
+/// What the operating system takes of a response that nobody reads.
 const SOCKET_BUFFERS: usize = 12 << 20;
 const ATTEMPT: Duration = Duration::from_millis(400);
 /// For all that an attempt does besides waiting, on a busy machine.
@@ -43,13 +43,13 @@ pub enum Act {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum End {
-    Answered,
+    Succeeds,
     Fails(ErrorKind),
     /// With this status, and kind `Service`.
     Status(u16),
     TimesOut,
 }
-use End::{Answered, Fails, Status, TimesOut};
+use End::{Fails, Status, Succeeds, TimesOut};
 
 struct Row {
     name: &'static str,
@@ -80,11 +80,11 @@ fn raw(name: &'static str, bytes: impl AsRef<[u8]>, end: End, attempts: u32) -> 
 }
 
 fn ok(name: &'static str, headers: &[(&str, &str)], body: impl AsRef<[u8]>, end: End) -> Row {
-    raw(name, answer("200 OK", headers, body), end, 1)
+    raw(name, response("200 OK", headers, body), end, 1)
 }
 
 fn status(name: &'static str, line: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>, attempts: u32) -> Row {
-    raw(name, answer(line, headers, body), Status(line[..3].parse().unwrap()), attempts)
+    raw(name, response(line, headers, body), Status(line[..3].parse().unwrap()), attempts)
 }
 
 fn matrix() -> Vec<Row> {
@@ -111,17 +111,17 @@ fn matrix() -> Vec<Row> {
         row("reset within the body", [send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), Act::Reset], TRANSPORT, 2),
         row("closed before the headers", [], TRANSPORT, 2),
         raw("closed within the headers", "HTTP/1.1 200 OK\r\nContent", TRANSPORT, 2),
-        raw(CLOSED_WHILE_IDLE, answer("200 OK", &[], "{}"), Answered, 2),
+        raw(CLOSED_WHILE_IDLE, response("200 OK", &[], "{}"), Succeeds, 2),
         // Lengths and framing.
         raw("Content-Length too long", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", TRANSPORT, 2),
         raw("Content-Length too short", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}", DECODE, 1),
         raw("Content-Length negative", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}", TRANSPORT, 2),
         raw("Content-Length no number", "HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n{}", TRANSPORT, 2),
         raw("two Content-Lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", TRANSPORT, 2),
-        raw("no length, closed", "HTTP/1.1 200 OK\r\n\r\n{}", Answered, 1),
+        raw("no length, closed", "HTTP/1.1 200 OK\r\n\r\n{}", Succeeds, 1),
         raw("no length, closed midway", "HTTP/1.1 200 OK\r\n\r\n{\"status\":\"fin", TRANSPORT, 2),
         raw("HTTP/1.0, closed midway", "HTTP/1.0 200 OK\r\n\r\n{\"status\":", TRANSPORT, 2),
-        raw("chunks", format!("{chunked}1\r\n{{\r\n1\r\n}}\r\n0\r\n\r\n"), Answered, 1),
+        raw("chunks", format!("{chunked}1\r\n{{\r\n1\r\n}}\r\n0\r\n\r\n"), Succeeds, 1),
         raw("chunk length broken", format!("{chunked}zz\r\n{{}}\r\n0\r\n\r\n"), TRANSPORT, 2),
         raw("chunk length overflows", format!("{chunked}fffffffffffffffff\r\n{{}}"), TRANSPORT, 2),
         raw("chunk without end", format!("{chunked}2\r\n{{}}"), TRANSPORT, 2),
@@ -133,7 +133,7 @@ fn matrix() -> Vec<Row> {
         row(
             "slow is not dead",
             [send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"), Act::Drip(b"{}".to_vec())],
-            Answered,
+            Succeeds,
             1,
         ),
         row(
@@ -144,13 +144,13 @@ fn matrix() -> Vec<Row> {
         ),
         // The head.
         raw("no HTTP at all", "220 mail.example.com ESMTP\r\n\r\n", TRANSPORT, 2),
-        raw("HTTP/1.0", "HTTP/1.0 200 OK\r\n\r\n{}", Answered, 1),
+        raw("HTTP/1.0", "HTTP/1.0 200 OK\r\n\r\n{}", Succeeds, 1),
         raw("HTTP/2.0 in the status line", "HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\n{}", TRANSPORT, 2),
         raw("status of two digits", "HTTP/1.1 20 OK\r\nContent-Length: 2\r\n\r\n{}", TRANSPORT, 2),
-        raw("status without reason", "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\n{}", Answered, 1),
-        raw("status beyond 599", answer("999 Odd", &[], ""), Status(999), 1),
-        raw("one header of 200 kB", answer("200 OK", &[("X-Long", &"y".repeat(200_000))], "{}"), Answered, 1),
-        raw("one header of 1 MB", answer("200 OK", &[("X-Long", &"y".repeat(1_000_000))], "{}"), TRANSPORT, 2),
+        raw("status without reason", "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\n{}", Succeeds, 1),
+        raw("status beyond 599", response("999 Odd", &[], ""), Status(999), 1),
+        raw("one header of 200 kB", response("200 OK", &[("X-Long", &"y".repeat(200_000))], "{}"), Succeeds, 1),
+        raw("one header of 1 MB", response("200 OK", &[("X-Long", &"y".repeat(1_000_000))], "{}"), TRANSPORT, 2),
         raw("a thousand headers", format!("HTTP/1.1 200 OK\r\n{}\r\n{{}}", headers(1000)), TRANSPORT, 2),
         raw(
             "header with a control character",
@@ -161,19 +161,19 @@ fn matrix() -> Vec<Row> {
         raw(
             "header of foreign bytes",
             b"HTTP/1.1 200 OK\r\nMS-CV: \xff\xfe\r\nContent-Length: 2\r\n\r\n{}",
-            Answered,
+            Succeeds,
             1,
         ),
         raw(
-            "100 before the answer",
-            [b"HTTP/1.1 100 Continue\r\n\r\n".to_vec(), answer("200 OK", &[], "{}")].concat(),
-            Answered,
+            "100 before the response",
+            [b"HTTP/1.1 100 Continue\r\n\r\n".to_vec(), response("200 OK", &[], "{}")].concat(),
+            Succeeds,
             1,
         ),
         raw(
-            "103 before the answer",
-            [b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".to_vec(), answer("200 OK", &[], "{}")].concat(),
-            Answered,
+            "103 before the response",
+            [b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".to_vec(), response("200 OK", &[], "{}")].concat(),
+            Succeeds,
             1,
         ),
         raw(
@@ -230,11 +230,11 @@ fn matrix() -> Vec<Row> {
         ),
         ok("empty", &[], "", DECODE),
         ok("HTML with 200", &[("Content-Type", "text/html")], html, DECODE),
-        ok("gzip", &[("Content-Encoding", "gzip")], gzip("{}"), Answered),
-        ok("deflate", &[("Content-Encoding", "deflate")], zlib("{}"), Answered),
-        ok("deflate without its header", &[("Content-Encoding", "deflate")], deflate("{}"), Answered),
+        ok("gzip", &[("Content-Encoding", "gzip")], gzip("{}"), Succeeds),
+        ok("deflate", &[("Content-Encoding", "deflate")], zlib("{}"), Succeeds),
+        ok("deflate without its header", &[("Content-Encoding", "deflate")], deflate("{}"), Succeeds),
         ok("gzip cut off", &[("Content-Encoding", "gzip")], &gzip("{}")[..12], DECODE),
-        ok("plain though said to be gzip", &[("Content-Encoding", "gzip")], "{}", Answered),
+        ok("plain though said to be gzip", &[("Content-Encoding", "gzip")], "{}", Succeeds),
         ok("a coding that is not supported", &[("Content-Encoding", "br")], "\x0b{}\x03", DECODE),
         ok("gzip of more than the bound", &[("Content-Encoding", "gzip")], gzip(vec![b' '; LIMIT + 1]), DECODE),
         row(
@@ -251,20 +251,20 @@ fn matrix() -> Vec<Row> {
         ),
         status("a throttle in gzip", "429 Too Many Requests", &[("Content-Encoding", "gzip")], gzip("{}"), 2),
         status("a fault in a coding that is not supported", "403 Forbidden", &[("Content-Encoding", "br")], "{}", 1),
-        ok("wrong Content-Type", &[("Content-Type", "image/png")], "{}", Answered),
-        ok("broken Content-Type", &[("Content-Type", ";;;")], "{}", Answered),
-        ok("charset of another encoding", &[("Content-Type", "application/json; charset=utf-16")], "{}", Answered),
-        ok("byte-order mark", &[], "\u{feff}{}", Answered),
+        ok("wrong Content-Type", &[("Content-Type", "image/png")], "{}", Succeeds),
+        ok("broken Content-Type", &[("Content-Type", ";;;")], "{}", Succeeds),
+        ok("charset of another encoding", &[("Content-Type", "application/json; charset=utf-16")], "{}", Succeeds),
+        ok("byte-order mark", &[], "\u{feff}{}", Succeeds),
         ok("two byte-order marks", &[], "\u{feff}\u{feff}{}", DECODE),
         ok("UTF-16", &[], utf16, DECODE),
         ok("invalid UTF-8 in a member that is read", &[], b"{\"batchTrackingId\":\"\xff\",\"items\":\"\xff\"}", DECODE),
         ok("unpaired surrogate", &[], r#"{"batchTrackingId":"\ud800","items":"\ud800"}"#, DECODE),
-        ok("arrays nested 100,000 deep where an object is expected", &[], deep("[", "]"), Answered),
+        ok("arrays nested 100,000 deep where an object is expected", &[], deep("[", "]"), Succeeds),
         ok("objects nested 100,000 deep", &[], deep("{\"a\":", "}"), DECODE),
         ok("a hundred thousand objects", &[], format!("{{\"a\":[{}0]}}", "{},".repeat(100_000)), DECODE),
-        ok("duplicate keys", &[], r#"{"attributes":{},"attributes":{}}"#, Answered),
+        ok("duplicate keys", &[], r#"{"attributes":{},"attributes":{}}"#, Succeeds),
         ok("numbers out of range", &[], r#"{"attributes":1e999}"#, DECODE),
-        ok("a body that echoes the token", &[("X-Echo", &echo)], format!("{{\"attributes\":\"{echo}\"}}"), Answered),
+        ok("a body that echoes the token", &[("X-Echo", &echo)], format!("{{\"attributes\":\"{echo}\"}}"), Succeeds),
         ok("a sign escaped without end, as in a URL", &[], format!("{{}}%{}", "25".repeat(500_000)), DECODE),
         ok("a sign escaped without end, as in HTML", &[], format!("{{}}&{}", "amp;".repeat(250_000)), DECODE),
         ok("a sign escaped without end, as in JSON", &[], format!("{{}}{}", "\\".repeat(500_000)), DECODE),
@@ -355,7 +355,7 @@ pub async fn check(name: &str, partner: &PartnerCenter, end: End, attempts: u32,
             Err(error) => error.attempts(),
         };
         let fits = match (end, &outcome) {
-            (Answered, Ok(_)) => true,
+            (Succeeds, Ok(_)) => true,
             (Fails(kind), Err(error)) => error.kind() == kind && !error.is_timeout(),
             (Status(status), Err(error)) => {
                 error.kind() == ErrorKind::Service && error.status().is_some_and(|found| found.as_u16() == status)
@@ -363,8 +363,8 @@ pub async fn check(name: &str, partner: &PartnerCenter, end: End, attempts: u32,
             (TimesOut, Err(error)) => error.is_timeout() && error.kind() == ErrorKind::Transport,
             _ => false,
         };
-        // An answer may take fewer attempts than it is allowed.
-        let fits = fits && if end == Answered { taken <= attempts } else { taken == attempts };
+        // A response may take fewer attempts than it is allowed.
+        let fits = fits && if end == Succeeds { taken <= attempts } else { taken == attempts };
         assert!(fits, "{name}: expected {end:?} after {attempts}, got {outcome:?} after {taken}");
         if let Err(error) = outcome {
             assert!(error.body().len() <= LIMIT, "{name}");
@@ -429,7 +429,7 @@ async fn what_hardly_passes_is_tried_once_more_and_not_again() {
     let error = upload(&partner).get().await.unwrap_err();
     assert_eq!((error.attempts(), error.to_string().ends_with("its name is not found")), (2, true), "{error}");
 
-    let replies = [garbage.into_bytes(), answer("200 OK", &[], "{}")].map(Reply::SendAndClose);
+    let replies = [garbage.into_bytes(), response("200 OK", &[], "{}")].map(Reply::SendAndClose);
     let server = Server::new(replies).await;
     let partner = retrying(9).base_url(&server.base_url).build().unwrap();
     assert_eq!(upload(&partner).get().await.unwrap().attempts(), 2);
@@ -447,11 +447,11 @@ impl reqwest::dns::Resolve for BothAddresses {
 
 #[tokio::test]
 async fn where_localhost_has_two_addresses_and_nobody_listens_on_the_first_the_other_is_tried() {
-    let address = serve(vec![send(answer("200 OK", &[], "{}"))], Arc::default()).await;
+    let address = serve(vec![send(response("200 OK", &[], "{}"))], Arc::default()).await;
     let http = reqwest::Client::builder().dns_resolver(Arc::new(BothAddresses));
     let url = format!("http://localhost:{}", address.port());
     let partner = builder().base_url(url).http_client(http).attempt_timeout(SLACK).build().unwrap();
-    check("localhost is IPv4 only", &partner, Answered, 1, SLACK).await;
+    check("localhost is IPv4 only", &partner, Succeeds, 1, SLACK).await;
 }
 
 #[tokio::test]
@@ -463,7 +463,7 @@ async fn a_resolver_that_is_busy_is_asked_as_often_as_retries_are_allowed() {
 
 #[tokio::test]
 async fn a_proxy_that_wants_credentials_is_asked_once_and_the_error_says_so() {
-    let refusal = || Reply::SendAndClose(answer("407 Proxy Authentication Required", &[], ""));
+    let refusal = || Reply::SendAndClose(response("407 Proxy Authentication Required", &[], ""));
     let server = Server::new((0..9).map(|_| refusal())).await;
     let http = || reqwest::Client::builder().proxy(reqwest::Proxy::https(&server.base_url).unwrap());
     let partner = retrying(9).base_url("https://partner.example.com").http_client(http()).build().unwrap();

@@ -113,9 +113,9 @@ async fn the_link_of_the_documented_batch_is_followed() {
     let batches = customer.device_batches().get().await.unwrap();
     let devices = batches.items[0].devices_link.as_ref().unwrap();
     emulator.add_resource(devices.uri.as_deref().unwrap(), json!({ "totalCount": 5 }));
-    let answer = emulator.partner().follow::<Value>(devices).await.unwrap();
-    assert_eq!(answer["totalCount"], 5);
-    assert_eq!((answer.http_status(), answer.attempts()), (StatusCode::OK, 1));
+    let response = emulator.partner().follow::<Value>(devices).await.unwrap();
+    assert_eq!(response["totalCount"], 5);
+    assert_eq!((response.http_status(), response.attempts()), (StatusCode::OK, 1));
     let path = &emulator.requests()[1].path;
     assert_eq!(path, &format!("/v1/customers/{CUSTOMER}/deviceBatches/Test%20batch/devices"));
 }
@@ -278,8 +278,8 @@ async fn a_link_is_followed_through_the_same_send_loop() {
     let emulator = Emulator::start().await.unwrap();
     emulator.add_resource("/customers/1/things", json!({ "a": 1 }));
     emulator.fail_next(2, StatusCode::SERVICE_UNAVAILABLE);
-    let answer = emulator.partner().follow::<Value>(&link("/customers/1/things")).await.unwrap();
-    assert_eq!(answer.attempts(), 3);
+    let response = emulator.partner().follow::<Value>(&link("/customers/1/things")).await.unwrap();
+    assert_eq!(response.attempts(), 3);
     let error = emulator.partner().follow::<Value>(&link("/customers/1/nothing")).await.unwrap_err();
     assert!(error.is_not_found());
     #[derive(Debug, serde::Deserialize)]

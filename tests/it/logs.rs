@@ -8,12 +8,12 @@ use partner_center_devices::{AccessToken, ErrorKind, PartnerCenter, RequestConte
 use uuid::Uuid;
 
 use crate::secrets::log;
-use crate::server::{CUSTOMER, Reply, Server, TOKEN, answer, upload};
+use crate::server::{CUSTOMER, Reply, Server, TOKEN, response, upload};
 
 const TEMPLATE: &str = "url.template=\"/v1/customers/{customer-id}/batchJobStatus/{batchtracking-id}\"";
 
 fn reply(status: &str, headers: &[(&str, &str)]) -> Reply {
-    Reply::Send(answer(status, headers, "{}"))
+    Reply::Send(response(status, headers, "{}"))
 }
 
 /// A client whose calls can be found in the log.
@@ -136,7 +136,7 @@ async fn a_call_without_a_request_is_a_span_alone() {
 async fn each_retry_is_an_event_with_its_attempt_delay_and_reason() {
     log();
     let echo =
-        answer("503 Busy", &[("Retry-After", "1")], format!("{{\"code\":7,\"description\":\"you sent {TOKEN}\"}}"));
+        response("503 Busy", &[("Retry-After", "1")], format!("{{\"code\":7,\"description\":\"you sent {TOKEN}\"}}"));
     let replies = [reply("500 Trouble", &[]), reply("401 Unauthorized", &[]), Reply::Send(echo), reply("200 OK", &[])];
     let server = Server::new(replies).await;
     let (partner, id) = traced(&retrying(&server));

@@ -1,7 +1,6 @@
 //! The rules of this crate, tested through its public face and over real sockets.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
-mod answers;
 #[cfg(feature = "blocking")]
 mod blocking;
 mod changes;
@@ -20,6 +19,7 @@ mod reading;
 mod reliability;
 mod remedies;
 mod requests;
+mod responses;
 #[cfg(feature = "schemars")]
 mod schemas;
 mod secrets;

@@ -5,7 +5,7 @@ use partner_center_devices::{AccessToken, AppOnlyCredential, AppUserCredential, 
 use serde_json::{Value, json};
 
 use crate::secrets::everything_about;
-use crate::server::{Reply, Server, answer, upload};
+use crate::server::{Reply, Server, response, upload};
 use crate::sign_in::{CLIENT, REFRESH, SECRET, TENANT, app_only, app_user, at, bearer, cloud, ok, token};
 
 const TRACE: &str = "4f1c2b7e-0d63-4a55-9a0e-6f2b8c1d3e00";
@@ -129,7 +129,7 @@ pub fn refusal(error: &str, code: u64, says: &str, more: &Value) -> String {
 
 /// The error of a call that is refused with this body; what all such errors have in common holds.
 pub async fn refused(status: &str, body: String, code: u64, of_user: bool) -> Error {
-    let reply = Reply::Send(answer(status, &[("Content-Type", "text/html")], body));
+    let reply = Reply::Send(response(status, &[("Content-Type", "text/html")], body));
     let server = Server::new([reply]).await;
     let builder = if of_user { at(cloud(&server), app_user()) } else { at(cloud(&server), app_only()) };
     let error = upload(&builder.build().unwrap()).get().await.unwrap_err();
@@ -180,7 +180,7 @@ async fn a_refusal_is_read_although_a_page_follows_it() {
 
 #[tokio::test]
 async fn a_bare_refusal_says_that_the_sign_in_was_refused_and_its_code() {
-    let server = Server::new([Reply::Send(answer("400 Bad Request", &[], r#"{"error":"invalid_grant"}"#))]).await;
+    let server = Server::new([Reply::Send(response("400 Bad Request", &[], r#"{"error":"invalid_grant"}"#))]).await;
     let error = upload(&at(cloud(&server), app_only()).build().unwrap()).get().await.unwrap_err();
     assert_eq!(error.code(), Some("invalid_grant"));
     let shown = error.to_string();
@@ -204,8 +204,8 @@ async fn a_sign_in_service_that_is_unavailable_for_a_moment_is_asked_again() {
     let html = [("Content-Type", "text/html")];
     let page = "<html><h2>Our services aren't available right now</h2></html>";
     let server = Server::new([
-        Reply::Send(answer("503 Service Unavailable", &[], busy)),
-        Reply::Send(answer("504 Gateway Timeout", &html, page)),
+        Reply::Send(response("503 Service Unavailable", &[], busy)),
+        Reply::Send(response("504 Gateway Timeout", &html, page)),
         token("good-token"),
         ok("{}"),
     ]);

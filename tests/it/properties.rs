@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::server::{Reply, Server, answer};
+use crate::server::{Reply, Server, response};
 
 /// Values of every JSON type; texts are often ones that mean something.
 fn json_value() -> impl Strategy<Value = Value> {
@@ -101,7 +101,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_answer_makes_a_call_panic(
+    fn no_response_makes_a_call_panic(
         status in prop_oneof![Just(200_u16), 200_u16..600, 100_u16..1000],
         body in body(),
         retry_after in header_bytes(),
@@ -152,7 +152,7 @@ proptest! {
     fn every_retry_after_in_seconds_is_read(seconds in any::<u64>()) {
         let error = run(async {
             let headers = [("Retry-After", &*seconds.to_string())];
-            Server::answering(answer("503 Busy", &headers, "")).await.upload().get().await.unwrap_err()
+            Server::with_response(response("503 Busy", &headers, "")).await.upload().get().await.unwrap_err()
         });
         prop_assert_eq!(error.retry_after(), Some(std::time::Duration::from_secs(seconds)));
     }

@@ -13,11 +13,11 @@ use partner_center_devices::{
 };
 use tokio::sync::{Notify, Semaphore, watch};
 
-use crate::server::{Reply, Server, answer, upload};
+use crate::server::{Reply, Server, response, upload};
 use crate::sign_in::{Clock, app_only, at, cloud};
 
 fn reply(status: &str, headers: &[(&str, &str)]) -> Reply {
-    Reply::Send(answer(status, headers, "{}"))
+    Reply::Send(response(status, headers, "{}"))
 }
 
 /// Retries as by default, but without waits.
@@ -67,7 +67,7 @@ async fn keeps_both_ids_over_the_attempts_and_the_body_out_of_it() {
 }
 
 #[tokio::test]
-async fn unreadable_answers_and_mistakes_are_not_retried() {
+async fn unreadable_responses_and_mistakes_are_not_retried() {
     let server = Server::with_body("<html>").await;
     let error = upload(&retrying(&server)).get().await.unwrap_err();
     assert_eq!((error.kind(), error.attempts(), error.is_retryable()), (ErrorKind::Decode, 1, false));
@@ -124,7 +124,7 @@ const WAITS: [(Headers, &str, u64); 21] = [
 async fn a_wait_is_read_however_it_is_written_and_rounded_up() {
     for (headers, body, milliseconds) in WAITS {
         let wait = Duration::from_millis(milliseconds);
-        let server = Server::new([Reply::Send(answer(THROTTLED, headers, body)), reply("200 OK", &[])]).await;
+        let server = Server::new([Reply::Send(response(THROTTLED, headers, body)), reply("200 OK", &[])]).await;
         // A policy that would wait for anything shorter.
         let policy = at_once().max_retry_after(wait - Duration::from_micros(1));
         let error = upload(&server.builder().retry_policy(policy).build().unwrap()).get().await.unwrap_err();
@@ -139,7 +139,7 @@ async fn a_wait_is_read_however_it_is_written_and_rounded_up() {
 #[tokio::test]
 async fn a_wait_is_read_in_the_same_way_from_the_sign_in_service() {
     for (headers, body, milliseconds) in WAITS {
-        let server = Server::new([Reply::Send(answer(THROTTLED, headers, body))]).await;
+        let server = Server::new([Reply::Send(response(THROTTLED, headers, body))]).await;
         let partner = at(cloud(&server), app_only()).retry_policy(RetryPolicy::none()).build().unwrap();
         let error = upload(&partner).get().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Credential);
@@ -160,7 +160,7 @@ async fn an_absurd_wait_ends_the_call_at_once_and_holds_the_client_for_an_hour_a
         ("x-ms-retry-after-ms", "99999999999999999999999999", ""),
         ("X-Other", "", words.as_str()),
     ] {
-        let server = Server::new([Reply::Send(answer(THROTTLED, &[(name, value)], body))]).await;
+        let server = Server::new([Reply::Send(response(THROTTLED, &[(name, value)], body))]).await;
         let partner = server.builder().retry_policy(at_once().max_retry_after(LONG)).build().unwrap();
         let error = upload(&partner).get().await.unwrap_err();
         assert_eq!(error.attempts(), 1, "{name}: {value}");
@@ -235,7 +235,7 @@ async fn a_call_that_waits_out_a_throttle_keeps_no_place_in_flight() {
         async move { call.get().await }
     });
     server.received(1).await;
-    // It sleeps by now, or holds the only place until its answer is read; then this one has it.
+    // It sleeps by now, or holds the only place until its response is read; then this one has it.
     let hurried = partner.with(RequestContext::new().call_timeout(Duration::from_secs(30)));
     let error = upload(&hurried).get().await.unwrap_err();
     assert!(error.is_throttled() && !error.is_timeout(), "{error:?}");
@@ -247,7 +247,7 @@ async fn a_call_that_waits_out_a_throttle_keeps_no_place_in_flight() {
 #[tokio::test]
 async fn a_401_is_told_at_once_also_when_every_place_is_taken() {
     let go_on = Arc::new(Notify::new());
-    let refusal = Reply::SendInTwo(Vec::new(), Arc::clone(&go_on), answer("401 Unauthorized", &[], "{}"));
+    let refusal = Reply::SendInTwo(Vec::new(), Arc::clone(&go_on), response("401 Unauthorized", &[], "{}"));
     let server = Server::new([refusal, Reply::Send(Vec::new())]).await;
     let partner = server.builder().max_in_flight(1).build().unwrap();
     let refused = tokio::spawn({
@@ -325,7 +325,7 @@ async fn a_call_that_is_held_back_after_an_attempt_tells_of_that_attempt() {
 
 #[tokio::test]
 async fn a_dropped_call_sends_nothing_more() {
-    // The first answer has no end; the call is dropped while it waits for it.
+    // The first response has no end; the call is dropped while it waits for it.
     let stalled = b"HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\n{".to_vec();
     let server = Server::new([Reply::Send(stalled), reply("200 OK", &[])]).await;
     let partner = retrying(&server);
@@ -493,7 +493,7 @@ async fn the_floor_lets_few_calls_retry() {
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_in_flight_stay_within_their_bound() {
     let go_on: Vec<_> = (0..40).map(|_| Arc::new(Notify::new())).collect();
-    let held = |go_on: &Arc<Notify>| Reply::SendInTwo(Vec::new(), Arc::clone(go_on), answer("200 OK", &[], "{}"));
+    let held = |go_on: &Arc<Notify>| Reply::SendInTwo(Vec::new(), Arc::clone(go_on), response("200 OK", &[], "{}"));
     let server = Server::new(go_on.iter().map(held)).await;
     let partner = server.builder().max_in_flight(3).build().unwrap();
     let calls: Vec<_> = (0..40)

@@ -4,7 +4,7 @@ use partner_center_devices::ErrorKind;
 use serde_json::json;
 
 use crate::pasted::{refusal, refused};
-use crate::server::{Server, answer, upload};
+use crate::server::{Server, response, upload};
 use crate::sign_in::{app_only, app_user, at, cloud};
 
 const REFUSED: &str = "400 Bad Request";
@@ -22,7 +22,7 @@ async fn who_has_to_sign_in_again_is_told_so_whatever_the_reason() {
         assert!(remedy.contains("sign in again") && error.to_string().ends_with(remedy), "{error}");
     }
     let body = json!({ "error": "interaction_required" }).to_string();
-    let server = Server::answering(answer(REFUSED, &[], body)).await;
+    let server = Server::with_response(response(REFUSED, &[], body)).await;
     let error = upload(&at(cloud(&server), app_user()).build().unwrap()).get().await.unwrap_err();
     assert!(error.requires_user_sign_in() && !error.is_mfa_required(), "{error}");
 }
@@ -58,14 +58,14 @@ async fn what_partners_meet_at_the_sign_in_has_a_meaning_and_a_remedy() {
 #[tokio::test]
 async fn the_number_of_a_refusal_is_found_in_its_text() {
     let body = json!({ "error": "invalid_client", "error_description": "AADSTS7000222: over.\r\nTrace ID: x" });
-    let server = Server::answering(answer("401 Unauthorized", &[], body.to_string())).await;
+    let server = Server::with_response(response("401 Unauthorized", &[], body.to_string())).await;
     let error = upload(&at(cloud(&server), app_only()).build().unwrap()).get().await.unwrap_err();
     assert_eq!((error.error_codes(), error.meaning()), (&[7_000_222][..], Some("the client secret has expired")));
 }
 
 #[tokio::test]
 async fn a_refusal_without_any_word_says_that_it_was_the_sign_in_and_its_code() {
-    let server = Server::answering(answer(REFUSED, &[], r#"{"error":"invalid_grant"}"#)).await;
+    let server = Server::with_response(response(REFUSED, &[], r#"{"error":"invalid_grant"}"#)).await;
     let error = upload(&at(cloud(&server), app_only()).build().unwrap()).get().await.unwrap_err();
     let shown = "no access token: the sign-in service responded with 400 Bad Request, code invalid_grant";
     assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Credential, shown));
@@ -82,7 +82,7 @@ async fn what_partners_meet_at_the_service_has_a_meaning_and_a_remedy() {
         ("403 Forbidden", 900_150, "Admin agent or Sales agent"),
     ] {
         let body = json!({ "code": code.to_string(), "description": "Refused." }).to_string();
-        let server = Server::answering(answer(status, &[], body)).await;
+        let server = Server::with_response(response(status, &[], body)).await;
         let error = server.upload().get().await.unwrap_err();
         assert_eq!((error.is_forbidden(), server.requests().len()), (status.starts_with("403"), 1));
         let said = error.remedy().unwrap();
@@ -91,6 +91,6 @@ async fn what_partners_meet_at_the_service_has_a_meaning_and_a_remedy() {
         assert!(!error.requires_user_sign_in() && !error.is_retryable());
     }
     // The same number under another status is another error.
-    let server = Server::answering(answer("404 Not Found", &[], r#"{"code":1002}"#)).await;
+    let server = Server::with_response(response("404 Not Found", &[], r#"{"code":1002}"#)).await;
     assert_eq!(server.upload().get().await.unwrap_err().remedy(), None);
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use partner_center_devices::{ErrorKind, RequestContext, RetryPolicy};
 use uuid::Uuid;
 
-use crate::server::{CUSTOMER, Server, TOKEN, TRACKING, answer, customer, header, upload};
+use crate::server::{CUSTOMER, Server, TOKEN, TRACKING, customer, header, response, upload};
 
-async fn answering_twice() -> Server {
-    let reply = || crate::server::Reply::Send(answer("200 OK", &[], "{}"));
+async fn responding_twice() -> Server {
+    let reply = || crate::server::Reply::Send(response("200 OK", &[], "{}"));
     Server::new([reply(), reply()]).await
 }
 
@@ -66,7 +66,7 @@ async fn a_device_batches_call_is_the_documented_request() {
 
 #[tokio::test]
 async fn sends_every_header_parameter_of_the_specification() {
-    let server = answering_twice().await;
+    let server = responding_twice().await;
     let partner = server.builder().application_name("Contoso onboarding").build().unwrap();
     upload(&partner).get().await.unwrap();
     customer(&partner).device_batches().get().await.unwrap();
@@ -87,7 +87,7 @@ async fn sends_every_header_parameter_of_the_specification() {
 
 #[tokio::test]
 async fn each_call_has_fresh_ids() {
-    let server = answering_twice().await;
+    let server = responding_twice().await;
     let upload = server.upload();
     let (first, second) = (upload.get().await.unwrap(), upload.get().await.unwrap());
     assert_ne!(first.request_id(), second.request_id());
@@ -97,7 +97,7 @@ async fn each_call_has_fresh_ids() {
 
 #[tokio::test]
 async fn a_context_sets_ids_and_locale_for_its_handle_only() {
-    let server = answering_twice().await;
+    let server = responding_twice().await;
     let partner = server.partner();
     let (request_id, correlation_id) = (Uuid::new_v4(), Uuid::new_v4());
     let context = RequestContext::new().request_id(request_id).correlation_id(correlation_id).locale("de-DE");
@@ -113,7 +113,7 @@ async fn a_context_sets_ids_and_locale_for_its_handle_only() {
 
 #[tokio::test]
 async fn a_locale_that_no_header_may_carry_fails_the_call_and_sends_nothing() {
-    let server = answering_twice().await;
+    let server = responding_twice().await;
     for locale in ["a\r\nX-Injected: 1", "a\nb", "naïve – dash", "a\0b", " "] {
         let error = upload(&server.partner().with(RequestContext::new().locale(locale))).get().await.unwrap_err();
         assert_eq!((error.kind(), error.attempts()), (ErrorKind::Config, 0));
@@ -124,7 +124,7 @@ async fn a_locale_that_no_header_may_carry_fails_the_call_and_sends_nothing() {
 
 #[tokio::test]
 async fn a_context_leaves_what_it_does_not_set() {
-    let server = answering_twice().await;
+    let server = responding_twice().await;
     let (id, correlation_id) = (Uuid::new_v4(), Uuid::new_v4());
     let context = RequestContext::new().request_id(id).correlation_id(correlation_id);
     let traced = server.partner().with(context.locale("de-DE"));
@@ -160,7 +160,7 @@ const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 #[tokio::test]
 async fn a_context_sends_further_headers_with_every_attempt_of_its_calls_alone() {
-    let reply = |status| crate::server::Reply::Send(answer(status, &[], "{}"));
+    let reply = |status| crate::server::Reply::Send(response(status, &[], "{}"));
     let server = Server::new([reply("503 Busy"), reply("200 OK"), reply("200 OK")]).await;
     let partner = server.builder().retry_policy(RetryPolicy::default().initial_delay(Duration::ZERO)).build().unwrap();
     let context = RequestContext::new().header("traceparent", PARENT).header("TraceState", "a=1");
@@ -175,7 +175,7 @@ async fn a_context_sends_further_headers_with_every_attempt_of_its_calls_alone()
 
 #[tokio::test]
 async fn a_header_of_a_context_replaces_those_of_its_name_before_it_and_no_others() {
-    let server = answering_twice().await;
+    let server = responding_twice().await;
     let partner = server.builder().header("X-Tag", "client").header("X-Tag", "again").header("X-Kept", "1");
     let first = RequestContext::new().header("x-tag", "one").header("X-Tag", "two").header("X-Other", "first");
     let partner = partner.build().unwrap().with(first);
@@ -192,7 +192,7 @@ async fn a_header_of_a_context_replaces_those_of_its_name_before_it_and_no_other
 
 #[tokio::test]
 async fn a_header_of_a_context_that_is_reserved_or_unfit_fails_the_call_and_shows_no_secret() {
-    let server = answering_twice().await;
+    let server = responding_twice().await;
     let many = (0..101).fold(RequestContext::new(), |context, n| context.header(format!("x-{n}"), "a"));
     let one = |name: &str, value: &str| RequestContext::new().header(name, value);
     for (context, why) in [
@@ -251,7 +251,7 @@ async fn a_base_url_may_have_a_path_and_a_trailing_slash() {
 
 #[tokio::test]
 async fn handles_own_what_they_need_and_can_be_spawned() {
-    let server = answering_twice().await;
+    let server = responding_twice().await;
     let handle = server.upload();
     let calls = [
         tokio::spawn({

@@ -14,7 +14,7 @@ use partner_center_devices::{
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-use crate::server::{Reply, Server, TOKEN, answer, upload};
+use crate::server::{Reply, Server, TOKEN, response, upload};
 
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
@@ -81,10 +81,10 @@ async fn a_token_is_in_no_debug_output_no_error_and_no_log() {
     let echoed = format!("Bearer {TOKEN}");
     let headers = [("Location", echoed.as_str()), ("X-Echo", echoed.as_str())];
     let replies = [
-        answer("500 Internal Server Error", &headers, &echo),
-        answer("302 Found", &headers, &echo),
-        answer("200 OK", &headers, format!(r#"{{"status":{{"{TOKEN}":1}}}}"#)),
-        answer("200 OK", &headers, format!(r#"{{"devicesStatus":"{TOKEN}"}}"#)),
+        response("500 Internal Server Error", &headers, &echo),
+        response("302 Found", &headers, &echo),
+        response("200 OK", &headers, format!(r#"{{"status":{{"{TOKEN}":1}}}}"#)),
+        response("200 OK", &headers, format!(r#"{{"devicesStatus":"{TOKEN}"}}"#)),
         b"HTTP/1.1 200 OK\r\nbroken".to_vec(),
     ];
     let count = replies.len();
@@ -95,7 +95,7 @@ async fn a_token_is_in_no_debug_output_no_error_and_no_log() {
     for _ in 0..count {
         shown.push_str(&everything_about(&handle.get().await.unwrap_err()));
     }
-    let server = Server::answering(answer("200 OK", &headers, "{}")).await;
+    let server = Server::with_response(response("200 OK", &headers, "{}")).await;
     write!(shown, "{:?}", server.upload().get().await.unwrap()).unwrap();
 
     for text in [shown, log.text()] {
@@ -114,7 +114,7 @@ async fn an_echo_is_hidden_in_every_form_and_of_every_attempt() {
     }
     let body = r#"{"description":"token\/number+0","data":["Bearer token\/number\u002B1"]}"#;
     let headers = [("Location", "/login?t=token%2Fnumber%2B1"), ("X-Was", "token/number+0")];
-    let replies = [answer("401 Unauthorized", &[], "{}"), answer("403 Forbidden", &headers, body)];
+    let replies = [response("401 Unauthorized", &[], "{}"), response("403 Forbidden", &headers, body)];
     let server = Server::new(replies.map(Reply::Send)).await;
     let partner = PartnerCenter::builder(Fresh(AtomicUsize::new(0))).base_url(&server.base_url).build().unwrap();
     let error = upload(&partner).get().await.unwrap_err();
@@ -131,7 +131,7 @@ async fn a_token_that_is_broken_into_lines_or_has_lost_its_header_is_hidden() {
     let (_, without_header) = token.split_once('.').unwrap();
     for echo in [lines.join("\r\n"), lines.join("\n "), without_header.to_owned()] {
         let body = serde_json::json!({ "code": 1, "description": echo, "data": [{ &echo: echo }] }).to_string();
-        let server = Server::answering(answer("400 Bad Request", &[("X-Echo", without_header)], body)).await;
+        let server = Server::with_response(response("400 Bad Request", &[("X-Echo", without_header)], body)).await;
         let partner = PartnerCenter::builder(AccessToken::new(&*token)).base_url(&server.base_url).build().unwrap();
         let error = upload(&partner).get().await.unwrap_err();
         let shown = format!("{} {:?} {:?}", everything_about(&error), error.data(), error.description());
@@ -145,7 +145,7 @@ async fn a_secret_in_the_query_of_a_location_or_a_link_is_in_no_message_and_no_l
     const SIGNED: &str = "sig=c2lnbmVkLW5vYm9keS1tYXktc2Vl";
     let log = log();
     let location = format!("https://blob.example.com/devices?{SIGNED}");
-    let server = Server::answering(answer("302 Found", &[("Location", &location)], "")).await;
+    let server = Server::with_response(response("302 Found", &[("Location", &location)], "")).await;
     let error = server.upload().get().await.unwrap_err();
     assert_eq!(error.location(), Some(location.as_str()), "the accessor has it whole");
     assert!(error.to_string().contains("redirecting to https://blob.example.com/devices"), "{error}");

@@ -1,4 +1,4 @@
-//! A server that answers with the bytes it is given, over a real socket: what the wire can do, and
+//! A server that responds with the bytes it is given, over a real socket: what the wire can do, and
 //! what no HTTP library would send.
 
 use std::collections::VecDeque;
@@ -45,7 +45,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Answers the requests with these replies, in order. A request beyond them gets a 599 that
+    /// Responds to the requests with these replies, in order. A request beyond them gets a 599 that
     /// says so.
     pub async fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -64,13 +64,13 @@ impl Server {
         Self { base_url, requests, bodies, count, task }
     }
 
-    pub async fn answering(answer: Vec<u8>) -> Self {
-        Self::new([Reply::Send(answer)]).await
+    pub async fn with_response(response: Vec<u8>) -> Self {
+        Self::new([Reply::Send(response)]).await
     }
 
     /// A 200 with this JSON.
     pub async fn with_body(body: impl AsRef<[u8]>) -> Self {
-        Self::answering(answer("200 OK", &[("Content-Type", "application/json")], body)).await
+        Self::with_response(response("200 OK", &[("Content-Type", "application/json")], body)).await
     }
 
     /// A client that sends each call once.
@@ -133,8 +133,8 @@ pub fn header(head: &str, name: &str) -> Option<String> {
     first
 }
 
-/// An answer with the length of its body.
-pub fn answer(status: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Vec<u8> {
+/// A response with the length of its body.
+pub fn response(status: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Vec<u8> {
     let mut bytes = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.as_ref().len()).into_bytes();
     for (name, value) in headers {
         bytes.extend(format!("{name}: {value}\r\n").bytes());
@@ -144,7 +144,7 @@ pub fn answer(status: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) ->
     bytes
 }
 
-/// A document's example answer, byte for byte but for two things that printing it changed: lines of
+/// A document's example response, byte for byte but for two things that printing it changed: lines of
 /// the head end with CRLF again, and Content-Length counts the body as it is printed.
 pub fn documented(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
@@ -154,7 +154,7 @@ pub fn documented(name: &str) -> Vec<u8> {
     let status = lines.next().unwrap().strip_prefix("HTTP/1.1 ").unwrap();
     let headers: Vec<_> = lines.filter_map(|line| line.split_once(": ")).collect();
     let headers: Vec<_> = headers.into_iter().filter(|(name, _)| *name != "Content-Length").collect();
-    answer(status, &headers, body)
+    response(status, &headers, body)
 }
 
 async fn serve(mut stream: TcpStream, replies: Arc<Mutex<VecDeque<Reply>>>, seen: Seen) {
@@ -173,7 +173,7 @@ async fn serve(mut stream: TcpStream, replies: Arc<Mutex<VecDeque<Reply>>>, seen
         let body = received.drain(..end + length).skip(end).collect();
         let unmatched = || {
             let said = format!("no reply is left for this request: {}", head.lines().next().unwrap_or_default());
-            Reply::Send(answer("599 Unmatched", &[], said))
+            Reply::Send(response("599 Unmatched", &[], said))
         };
         let reply = replies.lock().unwrap().pop_front().unwrap_or_else(unmatched);
         seen.bodies.lock().unwrap().push(String::from_utf8(body).unwrap());

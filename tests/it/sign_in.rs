@@ -1,5 +1,5 @@
 //! Signing in and staying signed in, over real HTTP: against the emulator's authority, and against
-//! answers that no authority should give.
+//! responses that no authority should give.
 
 use std::error::Error as _;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::server::{Reply, Server, answer, upload};
+use crate::server::{Reply, Server, response, upload};
 use crate::virtual_time::Names;
 
 pub const TENANT: &str = "contoso.onmicrosoft.com";
@@ -49,7 +49,7 @@ pub fn cloud(server: &Server) -> Cloud {
 }
 
 pub fn ok(body: impl AsRef<[u8]>) -> Reply {
-    Reply::Send(answer("200 OK", &[("Content-Type", "application/json")], body))
+    Reply::Send(response("200 OK", &[("Content-Type", "application/json")], body))
 }
 
 pub fn token(token: &str) -> Reply {
@@ -101,7 +101,7 @@ async fn app_user_presents_its_refresh_token_and_then_the_one_that_replaced_it()
         ok(json!({ "token_type": "Bearer", "expires_in": 3599, "access_token": token, "refresh_token": refresh })
             .to_string())
     };
-    let unauthorized = Reply::Send(answer("401 Unauthorized", &[], "{}"));
+    let unauthorized = Reply::Send(response("401 Unauthorized", &[], "{}"));
     let server =
         Server::new([rotated("one", "next"), ok("{}"), unauthorized, rotated("two", "after-next"), ok("{}")]).await;
     let upload = upload(&at(cloud(&server), app_user()).build().unwrap());
@@ -120,7 +120,7 @@ async fn app_user_presents_its_refresh_token_and_then_the_one_that_replaced_it()
 
 #[tokio::test]
 async fn a_refresh_token_that_is_not_replaced_is_used_again() {
-    let unauthorized = Reply::Send(answer("401 Unauthorized", &[], "{}"));
+    let unauthorized = Reply::Send(response("401 Unauthorized", &[], "{}"));
     let server = Server::new([token("one"), unauthorized, token("two"), ok("{}")]).await;
     upload(&at(cloud(&server), app_user()).build().unwrap()).get().await.unwrap();
     for request in [0, 2] {
@@ -217,7 +217,7 @@ async fn a_new_refresh_token_is_kept_although_the_access_token_beside_it_is_of_n
 async fn error_codes_are_read_as_numbers_and_texts() {
     for codes in [json!([700082]), json!(["700082"]), json!(700082)] {
         let body = json!({ "error": "invalid_grant", "error_codes": codes }).to_string();
-        let server = Server::new([Reply::Send(answer("400 Bad Request", &[], body))]).await;
+        let server = Server::new([Reply::Send(response("400 Bad Request", &[], body))]).await;
         let error = upload(&at(cloud(&server), app_user()).build().unwrap()).get().await.unwrap_err();
         assert_eq!(error.error_codes(), [700_082]);
     }
@@ -302,7 +302,7 @@ impl Left {
 }
 
 fn good_token() -> Vec<u8> {
-    answer("200 OK", &[], r#"{"access_token":"good-token","expires_in":3599}"#)
+    response("200 OK", &[], r#"{"access_token":"good-token","expires_in":3599}"#)
 }
 
 #[tokio::test]
@@ -314,7 +314,7 @@ async fn a_sign_in_that_all_have_left_is_taken_up_by_the_next_call() {
 
 #[tokio::test]
 async fn a_passing_failure_of_a_sign_in_that_all_have_left_is_not_held_against_the_next_call() {
-    let busy = answer("503 Service Unavailable", &[], r#"{"error":"temporarily_unavailable"}"#);
+    let busy = response("503 Service Unavailable", &[], r#"{"error":"temporarily_unavailable"}"#);
     let then = [Reply::Send(good_token())].into_iter().chain((0..10).map(|_| ok("{}")));
     let left = Left::new(app_only(), busy, then.collect()).await;
     let calls = (0..10).map(|_| upload(&left.partner)).map(|call| async move { call.get().await });
@@ -326,7 +326,7 @@ async fn a_passing_failure_of_a_sign_in_that_all_have_left_is_not_held_against_t
 
 #[tokio::test]
 async fn calls_after_a_sign_in_that_was_left_learn_that_it_is_refused() {
-    let refusal = answer("401 Unauthorized", &[], r#"{"error":"invalid_client"}"#);
+    let refusal = response("401 Unauthorized", &[], r#"{"error":"invalid_client"}"#);
     let left = Left::new(app_only(), refusal, Vec::new()).await;
     let error = left.while_it_is_waited_for(upload(&left.partner).get()).await.unwrap_err();
     assert_eq!(error.code(), Some("invalid_client"));
@@ -336,7 +336,7 @@ async fn calls_after_a_sign_in_that_was_left_learn_that_it_is_refused() {
 
 #[tokio::test]
 async fn a_throttle_of_a_sign_in_that_was_left_holds_for_the_next_call() {
-    let throttle = answer("429 Too Many Requests", &[("Retry-After", "600")], "{}");
+    let throttle = response("429 Too Many Requests", &[("Retry-After", "600")], "{}");
     let left = Left::new(app_only(), throttle, Vec::new()).await;
     let error = left.while_it_is_waited_for(upload(&left.partner).get()).await.unwrap_err();
     assert!(error.retry_after().is_some_and(|wait| wait.as_secs().abs_diff(600) < 5), "{error:?}");
@@ -346,8 +346,8 @@ async fn a_throttle_of_a_sign_in_that_was_left_holds_for_the_next_call() {
 #[tokio::test]
 async fn an_authority_is_left_alone_for_an_hour_at_most_and_only_when_it_is_busy() {
     let never = [("Retry-After", "Fri, 31 Dec 2123 23:59:59 GMT")];
-    let busy = Reply::Send(answer("503 Service Unavailable", &never, "{}"));
-    let refused = Reply::Send(answer("400 Bad Request", &[("Retry-After", "3600")], r#"{"error":"invalid_grant"}"#));
+    let busy = Reply::Send(response("503 Service Unavailable", &never, "{}"));
+    let refused = Reply::Send(response("400 Bad Request", &[("Retry-After", "3600")], r#"{"error":"invalid_grant"}"#));
     let server = Server::new([refused, busy]).await;
     let clock = Clock::new();
     let partner = at(cloud(&server), app_only()).build().unwrap();
@@ -539,7 +539,7 @@ async fn calls_that_are_refused_together_sign_in_once() {
 
 #[tokio::test]
 async fn a_token_that_was_refused_is_not_sent_again() {
-    let server = Server::new((0..4).map(|_| Reply::Send(answer("401 Unauthorized", &[], "{}")))).await;
+    let server = Server::new((0..4).map(|_| Reply::Send(response("401 Unauthorized", &[], "{}")))).await;
     let error = upload(&at(cloud(&server), AccessToken::new("static-token")).build().unwrap()).get().await.unwrap_err();
     assert!(error.is_unauthorized());
     assert_eq!((error.attempts(), server.requests().len()), (1, 1));
@@ -550,7 +550,7 @@ async fn a_401_for_want_of_mfa_is_not_retried_and_says_what_it_means() {
     let fault = |code| json!({ "code": code, "description": "MFA required" }).to_string();
     let text = "Refused: MFA required. (10001)".to_owned();
     for body in [fault(json!(900421)), fault(json!("900421")), fault(json!(10001)), fault(json!("10001")), text] {
-        let server = Server::new([token("one"), Reply::Send(answer("401 Unauthorized", &[], body))]).await;
+        let server = Server::new([token("one"), Reply::Send(response("401 Unauthorized", &[], body))]).await;
         let error = upload(&at(cloud(&server), app_user()).build().unwrap()).get().await.unwrap_err();
         assert!(error.is_unauthorized() && error.is_mfa_required() && error.requires_user_sign_in());
         assert!(error.to_string().contains("MFA required"), "{error}");
@@ -582,7 +582,7 @@ impl Credential for Numbered {
 
 #[tokio::test]
 async fn a_credential_of_ones_own_is_told_of_a_refused_token_and_asked_again() {
-    let server = Server::new([Reply::Send(answer("401 Unauthorized", &[], "{}")), ok("{}")]).await;
+    let server = Server::new([Reply::Send(response("401 Unauthorized", &[], "{}")), ok("{}")]).await;
     let credential = Arc::new(Numbered::default());
     let partner = PartnerCenter::builder(Arc::clone(&credential)).base_url(&server.base_url).build().unwrap();
     assert_eq!(upload(&partner).get().await.unwrap().attempts(), 2);
@@ -618,7 +618,7 @@ async fn a_credential_error_that_is_not_transient_is_not_retried() {
     assert_eq!((error.kind(), error.attempts(), error.is_retryable()), (ErrorKind::Credential, 0, false));
 }
 
-/// Passes on what another service answered.
+/// Passes on the response of another service.
 struct PassesOn(Error, AtomicUsize);
 
 impl Credential for PassesOn {
@@ -630,7 +630,7 @@ impl Credential for PassesOn {
 
 #[tokio::test]
 async fn a_401_that_the_credential_passes_on_ends_the_call() {
-    let of_another = Server::new([Reply::Send(answer("401 Unauthorized", &[], "{}"))]).await;
+    let of_another = Server::new([Reply::Send(response("401 Unauthorized", &[], "{}"))]).await;
     let refused = of_another.upload().get().await.unwrap_err();
     let server = Server::new([]).await;
     let credential = Arc::new(PassesOn(refused, AtomicUsize::new(0)));
@@ -661,7 +661,7 @@ async fn a_call_asks_for_its_token_when_it_has_its_permit() {
 #[tokio::test]
 async fn trouble_of_the_authority_is_retried_within_the_call() {
     for status in [408, 429, 500, 501, 502, 503, 504, 599] {
-        let failure = || Reply::Send(answer(&format!("{status} Trouble"), &[("Retry-After", "0")], "<html>"));
+        let failure = || Reply::Send(response(&format!("{status} Trouble"), &[("Retry-After", "0")], "<html>"));
         let server = Server::new([failure(), failure(), token("one"), ok("{}")]).await;
         let response = upload(&at(cloud(&server), app_only()).build().unwrap()).get().await.unwrap();
         assert_eq!(response.attempts(), 1, "{status}: requests to the service alone are counted");
@@ -725,7 +725,7 @@ async fn what_the_authority_refuses_is_not_retried_and_told_whole() {
 }
 
 #[tokio::test]
-async fn an_answer_of_the_authority_that_is_no_token_is_a_clear_error() {
+async fn a_response_of_the_authority_that_is_no_token_is_a_clear_error() {
     let cases = [
         ("<html><body>Please log in</body></html>".to_owned(), "not the JSON of a token"),
         (String::new(), "not the JSON of a token"),
@@ -749,7 +749,7 @@ async fn an_answer_of_the_authority_that_is_no_token_is_a_clear_error() {
     }
     // Neither a byte-order mark nor a wrong Content-Type loses a token.
     let marked =
-        Reply::Send(answer("200 OK", &[("Content-Type", "text/html")], "\u{feff}{\"access_token\":\"good-token\"}"));
+        Reply::Send(response("200 OK", &[("Content-Type", "text/html")], "\u{feff}{\"access_token\":\"good-token\"}"));
     let server = Server::new([marked, ok("{}")]).await;
     upload(&at(cloud(&server), app_only()).build().unwrap()).get().await.unwrap();
     assert_eq!(bearer(&server, 1), "good-token");
@@ -759,7 +759,7 @@ async fn an_answer_of_the_authority_that_is_no_token_is_a_clear_error() {
 async fn a_redirect_of_the_authority_is_not_followed() {
     let elsewhere = Server::new([token("from-elsewhere")]).await;
     let location = format!("{}/?secret={SECRET}", elsewhere.base_url);
-    let server = Server::answering(answer("307 Temporary Redirect", &[("Location", &location)], "")).await;
+    let server = Server::with_response(response("307 Temporary Redirect", &[("Location", &location)], "")).await;
     let error = upload(&at(cloud(&server), app_only()).build().unwrap()).get().await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Credential, Some(StatusCode::TEMPORARY_REDIRECT)));
     assert!(error.location().unwrap().starts_with(&elsewhere.base_url));
@@ -887,19 +887,19 @@ async fn secrets_are_in_no_debug_output_no_error_and_no_log() {
         format!("{{\"access_token\":\"{access_token}"),
         echo.clone(),
     ] {
-        leaves.push(("400 Bad Request", vec![Reply::Send(answer("400 Bad Request", &headers, &body))]));
-        leaves.push(("200 OK", vec![Reply::Send(answer("200 OK", &headers, &body))]));
+        leaves.push(("400 Bad Request", vec![Reply::Send(response("400 Bad Request", &headers, &body))]));
+        leaves.push(("200 OK", vec![Reply::Send(response("200 OK", &headers, &body))]));
     }
     let fault = json!({ "description": format!("you sent {access_token}") }).to_string();
     let echoed = [("X-Echo", access_token), ("Location", access_token)];
     for fault in [fault.clone(), fault.replace('/', "\\/").replace('+', "\\u002b")] {
-        leaves.push(("the service", vec![ok(&good), Reply::Send(answer("403 Forbidden", &echoed, fault))]));
+        leaves.push(("the service", vec![ok(&good), Reply::Send(response("403 Forbidden", &echoed, fault))]));
     }
     for body in [
         format!("{{\"status\":{{\"{access_token}\":1}}}}"),
         format!("{{\"devicesStatus\":\"{}\"}}", access_token.replace('/', "\\/")),
     ] {
-        leaves.push(("the service", vec![ok(&good), Reply::Send(answer("200 OK", &echoed, body))]));
+        leaves.push(("the service", vec![ok(&good), Reply::Send(response("200 OK", &echoed, body))]));
     }
     for (name, replies) in leaves {
         let server = Server::new(replies).await;
@@ -979,7 +979,7 @@ mod azure {
     #[tokio::test]
     async fn a_credential_of_the_azure_sdk_is_asked_for_the_scope_and_its_token_kept() {
         let server =
-            Server::new([ok("{}"), ok("{}"), Reply::Send(answer("401 Unauthorized", &[], "{}")), ok("{}")]).await;
+            Server::new([ok("{}"), ok("{}"), Reply::Send(response("401 Unauthorized", &[], "{}")), ok("{}")]).await;
         let fake = Arc::new(Fake::default());
         let upload = upload(&at(cloud(&server), AzureCredential::new(fake.clone())).build().unwrap());
         for _ in 0..3 {
@@ -1007,13 +1007,14 @@ mod azure {
     }
 
     #[tokio::test]
-    async fn an_answer_behind_an_error_of_the_azure_sdk_says_whether_and_when_to_try_again() {
+    async fn a_response_behind_an_error_of_the_azure_sdk_says_whether_and_when_to_try_again() {
         for (status, retry_after, asked) in [(503, "0", 4), (429, "500", 1), (408, "", 4), (400, "0", 1)] {
             let mut headers = azure_core::http::headers::Headers::new();
             headers.insert("retry-after", retry_after);
             let status = azure_core::http::StatusCode::from(status);
-            let answer = azure_core::http::RawResponse::from_bytes(status, headers, "secret-of-azure");
-            let kind = AzureErrorKind::HttpResponse { status, error_code: None, raw_response: Some(Box::new(answer)) };
+            let response = azure_core::http::RawResponse::from_bytes(status, headers, "secret-of-azure");
+            let kind =
+                AzureErrorKind::HttpResponse { status, error_code: None, raw_response: Some(Box::new(response)) };
             let fake = Arc::new(Fake::default());
             *fake.failures.lock().unwrap() = vec![kind; 9];
             let server = Server::new([]).await;
@@ -1032,7 +1033,7 @@ mod azure {
     #[tokio::test]
     async fn a_token_of_the_azure_sdk_is_shown_nowhere() {
         let echo = "you sent azure-token-1";
-        let server = Server::new([Reply::Send(answer("403 Forbidden", &[("X-Echo", echo)], echo))]).await;
+        let server = Server::new([Reply::Send(response("403 Forbidden", &[("X-Echo", echo)], echo))]).await;
         let log = crate::secrets::log();
         let partner = at(cloud(&server), AzureCredential::new(Arc::new(Fake::default()))).build().unwrap();
         let error = upload(&partner).get().await.unwrap_err();
@@ -1106,14 +1107,14 @@ mod azure {
 
 #[tokio::test]
 async fn a_user_signs_in_by_device_code() {
-    // As the example `sign_in` does it, but by hand: what the emulator answers is the protocol's.
+    // As the example `sign_in` does it, but by hand: what the emulator responds with is the protocol's.
     let emulator = Emulator::start().await.unwrap();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let post = async |path: &str, form: &[(&str, &str)]| {
         let form: String = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let url = format!("{}/organizations/oauth2/v2.0/{path}", emulator.base_url());
-        let answer = client.post(url).body(form).send().await.unwrap();
-        serde_json::from_slice::<Value>(&answer.bytes().await.unwrap()).unwrap()
+        let response = client.post(url).body(form).send().await.unwrap();
+        serde_json::from_slice::<Value>(&response.bytes().await.unwrap()).unwrap()
     };
     let code = post("devicecode", &[("client_id", CLIENT), ("scope", "x")]).await;
     let page = client.get(code["verification_uri"].as_str().unwrap()).send().await.unwrap();

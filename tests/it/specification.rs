@@ -143,7 +143,7 @@ fn it_describes_exactly_the_two_operations_and_their_errors() {
 }
 
 #[test]
-fn every_member_of_an_answer_may_be_missing_or_null() {
+fn every_member_of_a_response_may_be_missing_or_null() {
     let document = document();
     for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
         let Some(members) = schema["properties"].as_object() else { continue };

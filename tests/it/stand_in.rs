@@ -17,9 +17,9 @@ async fn plain(emulator: &Emulator, path: &str, token: Option<&str>) -> (StatusC
     if let Some(token) = token {
         request = request.bearer_auth(token);
     }
-    let answer = request.send().await.unwrap();
-    let (status, headers) = (answer.status(), answer.headers().clone());
-    (status, headers, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap())
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    (status, headers, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap())
 }
 
 #[tokio::test]
@@ -43,8 +43,8 @@ async fn its_examples_say_what_the_documents_print() {
     ] {
         let printed = crate::server::documented(fixture);
         let body = printed.iter().position(|byte| *byte == b'{').unwrap();
-        let (_, _, answered) = plain(&emulator, &path, Some("x")).await;
-        assert_eq!(answered, serde_json::from_slice::<Value>(&printed[body..]).unwrap());
+        let (_, _, sent) = plain(&emulator, &path, Some("x")).await;
+        assert_eq!(sent, serde_json::from_slice::<Value>(&printed[body..]).unwrap());
     }
 }
 

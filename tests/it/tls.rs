@@ -12,9 +12,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ServerConfig, crypto};
 
-use crate::faults::End::Answered;
+use crate::faults::End::Succeeds;
 use crate::faults::{SLACK, TRANSPORT, act, bound, builder, check, retrying, send};
-use crate::server::{Server, answer, upload};
+use crate::server::{Server, response, upload};
 use crate::sign_in::app_only;
 
 /// A server with a certificate for this name, and the certificate.
@@ -37,7 +37,7 @@ async fn serve_tls(name: &str) -> (SocketAddr, reqwest::Certificate) {
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
                 if let Ok(mut stream) = acceptor.accept(stream).await {
-                    act(&mut stream, &[send(answer("200 OK", &[], "{}"))], &AtomicUsize::new(0)).await;
+                    act(&mut stream, &[send(response("200 OK", &[], "{}"))], &AtomicUsize::new(0)).await;
                     let _ = stream.shutdown().await;
                 }
             });
@@ -67,7 +67,7 @@ async fn tls_is_refused_unless_certificate_and_name_are_right() {
     let trusting =
         |certificate: &reqwest::Certificate| reqwest::Client::builder().tls_certs_only([certificate.clone()]);
     let rows = [
-        ("TLS with a trusted certificate", address, trusting(&certificate), Answered, 1),
+        ("TLS with a trusted certificate", address, trusting(&certificate), Succeeds, 1),
         ("TLS with a certificate that nobody trusts", address, trusting(&other), TRANSPORT, 1),
         ("TLS with a wrong name", elsewhere, trusting(&other), TRANSPORT, 1),
         ("TLS with a server that speaks none", plain, trusting(&certificate), TRANSPORT, 2),

@@ -14,12 +14,12 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use crate::server::{Reply, Server, answer, upload};
+use crate::server::{Reply, Server, response, upload};
 use crate::sign_in::{Clock, app_only, app_user, at, bearer, cloud, ok, token};
 
 /// A response with a token and the refresh token `the-next`.
 fn rotated() -> Vec<u8> {
-    answer("200 OK", &[], json!({ "access_token": "good-token", "refresh_token": "the-next" }).to_string())
+    response("200 OK", &[], json!({ "access_token": "good-token", "refresh_token": "the-next" }).to_string())
 }
 
 /// A response that breaks off after so many bytes, and goes on when it is told to.
@@ -196,7 +196,7 @@ async fn a_callback_that_was_given_up_gets_its_token_again() {
 
 #[tokio::test]
 async fn a_refresh_token_that_could_not_be_kept_is_handed_over_again_by_a_sign_in_that_fails() {
-    let busy = || Reply::Send(answer("503 Service Unavailable", &[], "{}"));
+    let busy = || Reply::Send(response("503 Service Unavailable", &[], "{}"));
     let server = Server::new([Reply::Send(rotated()), busy()]).await;
     let clock = Clock::new();
     let (credential, kept) = hanging();
@@ -227,7 +227,7 @@ async fn a_sign_in_request_has_the_time_of_an_attempt_and_is_replaced_by_the_nex
 #[tokio::test]
 async fn what_the_sign_in_service_refused_is_returned_for_ten_seconds_without_asking_again() {
     let body = json!({ "error": "invalid_client", "error_codes": [7_000_215] }).to_string();
-    let refused = Reply::Send(answer("401 Unauthorized", &[], body));
+    let refused = Reply::Send(response("401 Unauthorized", &[], body));
     let server = Server::new([refused, token("good-token"), ok("{}")]).await;
     let clock = Clock::new();
     let upload = upload(&at(cloud(&server), app_only()).build().unwrap());

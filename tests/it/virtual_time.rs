@@ -91,7 +91,7 @@ async fn an_attempt_takes_60_seconds_at_most_and_a_call_180() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sign_in_that_is_not_answered_ends_after_30_seconds() {
+async fn a_sign_in_without_a_response_ends_after_30_seconds() {
     let cloud = Cloud::custom("https://api.example.com", "https://login.example.com").unwrap();
     let credential = AppOnlyCredential::new("contoso.example.com", "an-application", "a-secret").unwrap();
     let builder = patient(credential, Names::Endless).cloud(cloud).connect_timeout(DAY);
@@ -112,7 +112,7 @@ async fn a_wait_asks_first_after_5_seconds_or_as_set() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_without_an_answer_asks_a_last_time_ten_seconds_before_its_limit() {
+async fn a_wait_without_a_response_asks_a_last_time_ten_seconds_before_its_limit() {
     let upload = upload(&patient(token(), Names::Endless).connect_timeout(DAY).build().unwrap());
     let began = Instant::now();
     let error = upload.wait(Wait::default().first_after(DAY)).await.unwrap_err();

@@ -14,7 +14,7 @@ use partner_center_devices::{
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::server::{CUSTOMER, Reply, Server, TRACKING, answer, upload};
+use crate::server::{CUSTOMER, Reply, Server, TRACKING, response, upload};
 use crate::sign_in::Clock;
 
 const ZERO: Duration = Duration::ZERO;
@@ -42,7 +42,7 @@ fn add(emulator: &Emulator, partner: &PartnerCenter, script: ScriptedUpload) -> 
 }
 
 fn status(text: &str) -> Reply {
-    Reply::Send(answer("200 OK", &[], format!(r#"{{"status":"{text}"}}"#)))
+    Reply::Send(response("200 OK", &[], format!(r#"{{"status":"{text}"}}"#)))
 }
 
 /// The next item of a stream that sleeps until then.
@@ -103,7 +103,7 @@ async fn a_connection_that_is_closed_while_it_is_idle_is_not_seen_by_a_wait() {
 }
 
 fn not_found() -> Reply {
-    Reply::Send(answer("404 Not Found", &[], r#"{"code":"1000"}"#))
+    Reply::Send(response("404 Not Found", &[], r#"{"code":"1000"}"#))
 }
 
 #[tokio::test]
@@ -135,14 +135,14 @@ async fn a_request_that_would_come_after_the_grace_is_not_sent_out_of_turn() {
     assert!(server.upload().wait(wait).await.unwrap_err().is_not_found());
     assert_eq!(server.requests().len(), 1);
 
-    let later = Reply::Send(answer("404 Not Found", &[("Retry-After", "3601")], ""));
+    let later = Reply::Send(response("404 Not Found", &[("Retry-After", "3601")], ""));
     let server = Server::new([later, status("finished")]).await;
     assert!(server.upload().wait(at_once().not_found_grace(HOUR)).await.unwrap_err().is_not_found());
 }
 
 #[tokio::test]
 async fn a_304_and_a_404_between_good_responses_do_not_end_a_wait() {
-    let not_modified = || Reply::Send(answer("304 Not Modified", &[], ""));
+    let not_modified = || Reply::Send(response("304 Not Modified", &[], ""));
     let replies = [
         [not_modified(), not_modified(), status("queued"), not_found()],
         [status("queued"), not_found(), not_modified(), not_found()],
@@ -194,8 +194,8 @@ async fn a_wait_keeps_the_bytes_of_the_last_response_and_no_second_one() {
 async fn watching_gives_only_what_changed_and_ends_with_the_end() {
     let texts = ["queued", "queued", "processing", "processing", "processing", "finished", "queued"];
     let server = Server::new(texts.map(status)).await;
-    let answers: Vec<_> = server.upload().watch(at_once()).try_collect().await.unwrap();
-    let seen: Vec<_> = answers.iter().map(|answer| answer.status.clone().unwrap().to_string()).collect();
+    let responses: Vec<_> = server.upload().watch(at_once()).try_collect().await.unwrap();
+    let seen: Vec<_> = responses.iter().map(|response| response.status.clone().unwrap().to_string()).collect();
     assert_eq!(seen, ["queued", "processing", "finished"]);
     assert_eq!(server.requests().len(), 6, "nothing is asked after the end");
 }
@@ -216,7 +216,7 @@ async fn watching_tells_of_single_devices() {
     let script = ScriptedUpload::new(details(UploadStatus::Finished)).processing_reads(4);
     let watch = add(&emulator, &emulator.partner(), script).watch(at_once());
     let done: Vec<_> = watch
-        .map_ok(|answer| answer.devices_status.iter().filter(|d| d.status == Some(UploadStatus::Finished)).count())
+        .map_ok(|response| response.devices_status.iter().filter(|d| d.status == Some(UploadStatus::Finished)).count())
         .try_collect()
         .await
         .unwrap();
@@ -249,7 +249,7 @@ async fn past_its_limit_a_wait_fails_with_the_last_response() {
 }
 
 #[tokio::test]
-async fn who_is_slow_to_take_the_answers_still_learns_the_last_status() {
+async fn who_is_slow_to_take_the_responses_still_learns_the_last_status() {
     let server = Server::new(["queued", "finished"].map(status)).await;
     let clock = Clock::new();
     let mut watch = server.upload().watch(at_once().at_most(Duration::from_secs(60)));
@@ -277,14 +277,14 @@ async fn a_request_of_a_wait_does_not_outlast_its_limit() {
 
 #[tokio::test]
 async fn what_may_pass_does_not_end_a_wait() {
-    let busy = || Reply::Send(answer("503 Busy", &[], ""));
+    let busy = || Reply::Send(response("503 Busy", &[], ""));
     let server = Server::new([busy(), status("queued"), busy(), Reply::SendAndClose(vec![]), status("finished")]).await;
     let ended = server.upload().wait(at_once()).await.unwrap();
     assert_eq!(ended.status, Some(UploadStatus::Finished));
 }
 
 #[tokio::test]
-async fn an_address_where_nobody_answers_ends_a_wait_at_once() {
+async fn an_address_where_nobody_listens_ends_a_wait_at_once() {
     let server = Server::new([Reply::SendAndClose(vec![]), status("finished")]).await;
     let error = server.upload().wait(at_once()).await.unwrap_err();
     assert_eq!((error.kind(), error.last_response().is_none()), (ErrorKind::Transport, true));
@@ -307,7 +307,7 @@ async fn what_cannot_pass_ends_a_wait_at_once() {
 
 #[tokio::test]
 async fn a_throttle_is_waited_out_or_ends_the_wait_with_its_value() {
-    let throttled = |seconds: &str| Reply::Send(answer("429 Too Many Requests", &[("Retry-After", seconds)], ""));
+    let throttled = |seconds: &str| Reply::Send(response("429 Too Many Requests", &[("Retry-After", seconds)], ""));
     // Longer than a single call would wait, within the limit of the wait: waited out, not failed.
     let server = Server::new([throttled("1"), status("finished")]).await;
     let policy = RetryPolicy::default().max_retry_after(ZERO);
@@ -326,7 +326,7 @@ async fn a_throttle_is_waited_out_or_ends_the_wait_with_its_value() {
 #[tokio::test]
 async fn a_wait_that_the_service_wants_longer_says_so() {
     let server =
-        Server::new([Reply::Send(answer("200 OK", &[("Retry-After", "500")], r#"{"status":"queued"}"#))]).await;
+        Server::new([Reply::Send(response("200 OK", &[("Retry-After", "500")], r#"{"status":"queued"}"#))]).await;
     let error = server.upload().wait(at_once().at_most(Duration::from_secs(20))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFinished);
     assert!(error.to_string().contains("asks to wait for longer"), "{error}");
@@ -336,7 +336,7 @@ async fn a_wait_that_the_service_wants_longer_says_so() {
 
 #[tokio::test]
 async fn a_wait_that_the_service_asks_for_is_kept_where_there_is_time() {
-    let queued = Reply::Send(answer("200 OK", &[("Retry-After", "300")], r#"{"status":"queued"}"#));
+    let queued = Reply::Send(response("200 OK", &[("Retry-After", "300")], r#"{"status":"queued"}"#));
     let server = Server::new([queued, status("finished")]).await;
     let (clock, began) = (Clock::new(), Instant::now());
     // Without Retry-After its last request would be due 10 seconds before the end.

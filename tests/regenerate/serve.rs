@@ -1,4 +1,4 @@
-/// Answers each request with the next reply, and gives back what was asked. Part of the drives.
+/// Responds to each request with the next reply, and gives back what was asked. Part of the drives.
 fn serve(replies: &[(&str, String)]) -> (String, std::sync::mpsc::Receiver<String>) {
     use std::io::{Read, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -6,7 +6,7 @@ use partner_center_devices::models::{BatchUploadDetails, DeviceBatchCollection, 
 use partner_center_devices::{Error, ErrorKind};
 use serde_json::json;
 
-use crate::server::{Server, TRACKING, answer, documented};
+use crate::server::{Server, TRACKING, documented, response};
 
 async fn read_upload(body: impl AsRef<[u8]>) -> Result<BatchUploadDetails, Error> {
     Ok(Server::with_body(body).await.upload().get().await?.into_inner())
@@ -24,7 +24,7 @@ fn utc(text: &str) -> Option<DateTime<Utc>> {
 async fn reads_the_documented_upload_as_it_is_printed_without_content_type() {
     let bytes = documented("batch_upload_status.http");
     assert!(!String::from_utf8_lossy(&bytes).contains("Content-Type"));
-    let response = Server::answering(bytes).await.upload().get().await.unwrap();
+    let response = Server::with_response(bytes).await.upload().get().await.unwrap();
 
     assert_eq!(response.batch_tracking_id.as_deref(), Some(TRACKING));
     assert_eq!(response.status, Some(UploadStatus::Finished));
@@ -43,7 +43,7 @@ async fn reads_the_documented_upload_as_it_is_printed_without_content_type() {
 
 #[tokio::test]
 async fn a_response_carries_status_ids_and_headers() {
-    let response = Server::answering(documented("batch_upload_status.http")).await.upload().get().await.unwrap();
+    let response = Server::with_response(documented("batch_upload_status.http")).await.upload().get().await.unwrap();
     assert_eq!(response.http_status(), StatusCode::OK);
     assert_eq!(response.service_request_id(), Some("7b3e2e00-b330-4480-9d84-59ace713427f"));
     assert_eq!(response.service_correlation_id(), Some("4a5002a2-0c1b-4e57-b491-dbcf19c0e7b8"));
@@ -56,7 +56,7 @@ async fn a_response_carries_status_ids_and_headers() {
 #[tokio::test]
 async fn reads_the_documented_list_as_it_is_printed() {
     let response =
-        Server::answering(documented("device_batches.http")).await.customer().device_batches().get().await.unwrap();
+        Server::with_response(documented("device_batches.http")).await.customer().device_batches().get().await.unwrap();
     assert_eq!(response.total_count, Some(1));
     let [batch] = &response.items[..] else { panic!("{:?}", response.items) };
     assert_eq!(batch.id.as_deref(), Some("Test batch"));
@@ -250,7 +250,7 @@ async fn device_count_stands_for_devices_count() {
 }
 
 #[tokio::test]
-async fn an_answer_with_both_spellings_of_the_count_is_read() {
+async fn a_response_with_both_spellings_of_the_count_is_read() {
     for (body, expected) in [
         (json!({ "devicesCount": 5, "deviceCount": 5 }), Some(5)),
         (json!({ "deviceCount": 4, "devicesCount": 5 }), Some(4)),
@@ -311,9 +311,9 @@ async fn a_200_that_is_no_json_object_is_a_decode_error() {
 }
 
 #[tokio::test]
-async fn a_decode_error_keeps_the_ids_of_the_answer() {
+async fn a_decode_error_keeps_the_ids_of_the_response() {
     let headers = [("MS-RequestId", "from-the-service"), ("MS-CV", "cv.0"), ("MS-ServerId", "0123")];
-    let error = Server::answering(answer("200 OK", &headers, "no")).await.upload().get().await.unwrap_err();
+    let error = Server::with_response(response("200 OK", &headers, "no")).await.upload().get().await.unwrap_err();
     assert_eq!(error.service_request_id(), Some("from-the-service"));
     assert_eq!(error.ms_cv(), Some("cv.0"));
     assert_eq!(error.server_id(), Some("0123"));
@@ -322,12 +322,12 @@ async fn a_decode_error_keeps_the_ids_of_the_answer() {
 
 #[tokio::test]
 async fn a_body_over_the_bound_is_an_error() {
-    let announced = answer("200 OK", &[], vec![b' '; 1025]);
+    let announced = response("200 OK", &[], vec![b' '; 1025]);
     let chunked =
         [&b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n401\r\n"[..], &[b' '; 1025], b"\r\n0\r\n\r\n"]
             .concat();
     for bytes in [announced, chunked] {
-        let server = Server::answering(bytes).await;
+        let server = Server::with_response(bytes).await;
         let partner = server.builder().max_body_size(1024).build().unwrap();
         let error = crate::server::upload(&partner).get().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Decode);
