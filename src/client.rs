@@ -62,6 +62,18 @@ use crate::retry::RetryPolicy;
 /// - A 200 whose body is an error, or has none of the documented members, is an error. A member that cannot be
 ///   read is absent and listed in [`Response::unreadable_members`](crate::Response::unreadable_members),
 ///   unless it decides what the response means: then the call fails and names it.
+///
+/// # Logs
+///
+/// Each call is a `tracing` span `partner_center` (INFO) with its operation, its ids, `url.template`,
+/// `partner_center.attempts` and, if it failed, `error.type`. Each of its requests is a span `http_request`
+/// within it, with the fields that OpenTelemetry gives to HTTP clients: `http.request.method`, `url.full`
+/// without the query, `url.template`, `server.address`, `server.port`, `http.response.status_code`,
+/// `error.type` and, from the second on, `http.request.resend_count`. To pass a trace on, give its `traceparent`
+/// to [`RequestContext::header`].
+///
+/// Events: "trying again" (WARN) with attempt, delay and reason; "the service is throttling this client" (WARN),
+/// once for each throttle that holds calls back; and the end of each attempt (DEBUG).
 #[derive(Clone)]
 #[must_use = "a client does nothing until a call is made with it"]
 pub struct PartnerCenter {

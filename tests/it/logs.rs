@@ -135,8 +135,11 @@ async fn a_call_without_a_request_is_a_span_alone() {
 #[tokio::test]
 async fn each_retry_is_an_event_with_its_attempt_delay_and_reason() {
     log();
-    let echo =
-        response("503 Busy", &[("Retry-After", "1")], format!("{{\"code\":7,\"description\":\"you sent {TOKEN}\"}}"));
+    let echo = response(
+        "503 Busy",
+        &[("retry-after-ms", "20")],
+        format!("{{\"code\":7,\"description\":\"you sent {TOKEN}\"}}"),
+    );
     let replies = [reply("500 Trouble", &[]), reply("401 Unauthorized", &[]), Reply::Send(echo), reply("200 OK", &[])];
     let server = Server::new(replies).await;
     let (partner, id) = traced(&retrying(&server));
@@ -153,7 +156,7 @@ async fn each_retry_is_an_event_with_its_attempt_delay_and_reason() {
     let lines = self::lines(id);
     let again: Vec<_> = lines.iter().filter(|line| line.contains("trying again")).collect();
     assert_eq!(again.len(), 1, "{again:#?}");
-    has(again[0], &["attempt=1", "delay=1.", "code 7: you sent ***"]);
+    has(again[0], &["attempt=1", "delay=2", "code 7: you sent ***"]);
 }
 
 #[tokio::test]
