@@ -1,4 +1,5 @@
 //! Both calls, without an account or a network: a customer's device batches, and the status of an upload.
+#![allow(clippy::print_stdout)]
 
 use partner_center_devices::emulator::Emulator;
 
