@@ -1,14 +1,15 @@
 //! What the body of an error says, of whichever sender it is: the service, a gateway in front of it, the
 //! authority that signs in.
 
-use std::fmt;
-use std::mem;
+use std::collections::BTreeMap;
+use std::{fmt, iter, mem};
 
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
 use serde::Deserializer;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde::de::{MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::lenient::MembersSeen;
 use crate::redact::Secrets;
@@ -31,49 +32,48 @@ pub(crate) struct Fault {
     pub(crate) correlation_id: Option<String>,
 }
 
-/// Of a larger one, only what `Kept` keeps is read: documented texts have 1024 characters at most.
-const LARGEST_FAULT: usize = 1 << 20;
+/// A larger list or object is not read: documented texts have 1024 characters at most.
+const LARGEST_VALUE: usize = 1 << 20;
+
+/// No error has more of them.
+const MOST_MEMBERS: usize = 1000;
+
+const INNER: &str = "innererror";
+
+/// How many inner errors are looked through.
+const DEEPEST: usize = 8;
 
 /// The code of a 401 for want of multi-factor authentication that came in a line of text and not as JSON
 /// (microsoft/Partner-Center-PowerShell#260).
 const WITHOUT_MFA: &str = "10001";
 
 /// The members that errors were seen to have.
+#[rustfmt::skip]
 const MEMBERS: [&str; 11] = [
-    "code",
-    "data",
-    "description",
-    "details",
-    "error",
-    "innererror",
-    "message",
-    "source",
-    "statuscode",
-    "target",
-    "traceid",
+    "code", "data", "description", "details", "error", INNER, "message", "source", "statuscode", "target", "traceid",
 ];
 
 impl Fault {
     /// Reads each member by itself: one of an unexpected type does not lose the others.
     pub(crate) fn read(body: &[u8]) -> Self {
-        let mut members = members(body);
+        let json = String::from_utf8_lossy(body);
+        let mut members = Members::of(&json);
         // Azure has all of it in a member `error`, OAuth its code.
-        match members.remove("error") {
-            Some(Value::Object(error)) => members.extend(error.into_iter().map(in_lower_case)),
-            Some(code) => _ = members.entry("code").or_insert(code),
+        match members.0.remove("error") {
+            Some(error) if error.get().starts_with('{') => members.0.extend(Members::of(error.get()).0),
+            Some(code) => _ = members.0.entry("code".to_owned()).or_insert(code),
             None => {}
         }
-        let (inner_code, inner_description) = inner(members.remove("innererror"));
-        let mut text = |name| member_text(members.remove(name));
+        let (inner_code, inner_description) = members.innermost();
         Self {
-            inner_code,
-            inner_description,
-            code: text("code"),
+            code: members.text("code"),
             // `message` is the gateway's word for it, in the response to a throttled call; the last two
             // are those of RFC 9457.
-            description: ["description", "message", "detail", "title"].into_iter().find_map(&mut text),
-            source: text("source"),
-            data: members.remove("data").filter(|data| !data.is_null()),
+            description: members.first_text(&["description", "message", "detail", "title"]),
+            data: members.value("data").filter(|data| !data.is_null()),
+            source: members.text("source"),
+            inner_code,
+            inner_description,
             ..Self::default()
         }
     }
@@ -111,29 +111,27 @@ impl Fault {
     ///
     /// The newest table of Microsoft's has such errors ("OK 200, 400072"), of another API of the service.
     pub(crate) fn read_success(body: &[u8], seen: MembersSeen) -> Option<Self> {
-        let of_an_error = |name: &String| MEMBERS.contains(&name.as_str());
-        match seen {
-            MembersSeen::Expected => return None,
-            MembersSeen::Any if !members(body).keys().all(of_an_error) => return None,
-            MembersSeen::Any | MembersSeen::Unexpected { .. } => {}
+        let json = String::from_utf8_lossy(body);
+        let members = Members::of(&json);
+        let has_others = || members.0.keys().any(|name| !MEMBERS.contains(&name.as_str()));
+        if seen == MembersSeen::Expected || seen == MembersSeen::Any && has_others() {
+            return None;
         }
-        let has_status = || members(body).contains_key("statuscode");
-        let mut fault = Self::read(body);
-        let is_one = fault.code.is_some() && fault.description.is_some() || has_status();
-        fault.code = fault.code.or_else(|| member_text(members(body).remove("statuscode")));
-        is_one.then_some(fault)
+        let (fault, status) = (Self::read(body), members.text("statuscode"));
+        let is_one = fault.code.is_some() && fault.description.is_some() || status.is_some();
+        is_one.then(|| Self { code: fault.code.or(status), ..fault })
     }
 
     /// Reads what a sign-in was refused with: OAuth's members, and those that Microsoft adds.
     pub(crate) fn read_sign_in(body: &[u8]) -> Self {
-        let mut members = members(body);
-        let codes = match members.remove("error_codes") {
+        let json = String::from_utf8_lossy(body);
+        let members = Members::of(&json);
+        let codes = match members.value("error_codes") {
             Some(Value::Array(codes)) => codes,
             code => Vec::from_iter(code),
         };
-        let error_codes = codes.into_iter().filter_map(|code| member_text(Some(code))?.parse().ok()).collect();
-        let mut text =
-            |name| member_text(members.remove(name)).map(|text| if is_echo(&text) { "***".to_owned() } else { text });
+        let error_codes = codes.into_iter().filter_map(|code| text(code)?.parse().ok()).collect();
+        let text = |name| members.text(name).map(|text| if is_echo(&text) { "***".to_owned() } else { text });
         let description = text("error_description");
         let in_text = || description.as_deref().map(sign_in_codes).unwrap_or_default();
         let error_codes = Some(error_codes).filter(|codes: &Vec<u64>| !codes.is_empty()).unwrap_or_else(in_text);
@@ -211,140 +209,66 @@ impl Fault {
 }
 
 /// The members of an object by their names in lower case, as far as they can be read: what follows a
-/// broken one, or an end that is missing, does not lose those before it.
-pub(crate) fn members(body: &[u8]) -> Map<String, Value> {
-    struct Members<'a>(&'a mut Map<String, Value>, bool);
+/// broken one, or an end that is missing, does not lose those before it. Each is kept as it came until it
+/// is asked for: three bytes of a list can become a hundred of memory.
+#[derive(Default)]
+pub(crate) struct Members<'j>(BTreeMap<String, &'j RawValue>);
 
-    impl<'de> Visitor<'de> for Members<'_> {
-        type Value = ();
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-            if self.1 {
-                return Kept { members: self.0, depth: 0 }.visit_map(members).map(|_| ());
-            }
-            while let Some((name, value)) = members.next_entry::<String, Value>()? {
-                let (name, value) = in_lower_case((name, value));
-                self.0.entry(name).or_insert(value);
-            }
-            Ok(())
-        }
+impl<'j> Members<'j> {
+    pub(crate) fn of(json: &'j str) -> Self {
+        let mut members = Self::default();
+        // What was read before an error counts.
+        let _ = serde_json::Deserializer::from_str(json).deserialize_map(&mut members);
+        members
     }
 
-    let mut members = Map::new();
-    // A byte of another encoding in one text does not lose the others.
-    let text = String::from_utf8_lossy(body);
-    let mut json = serde_json::Deserializer::from_str(&text);
-    let _ = json.deserialize_map(Members(&mut members, body.len() > LARGEST_FAULT));
-    members
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The value of a member, unless it is a list or an object that is too large.
+    pub(crate) fn value(&self, name: &str) -> Option<Value> {
+        let json = self.0.get(name)?.get();
+        let is_too_large = json.len() > LARGEST_VALUE && json.starts_with(['[', '{']);
+        if is_too_large { None } else { serde_json::from_str(json).ok() }
+    }
+
+    /// A text, or a number as text.
+    fn text(&self, name: &str) -> Option<String> {
+        text(self.value(name)?)
+    }
+
+    fn first_text(&self, names: &[&str]) -> Option<String> {
+        names.iter().find_map(|name| self.text(name))
+    }
+
+    fn members(&self, name: &str) -> Option<Self> {
+        self.0.get(name).map(|object| Self::of(object.get()))
+    }
+
+    /// Code and text of the innermost of the errors that stand in each other: it says what really happened.
+    fn innermost(&self) -> (Option<String>, Option<String>) {
+        let inner = iter::successors(self.members(INNER), |outer| outer.members(INNER)).take(DEEPEST);
+        let said = inner.map(|error| (error.text("code"), error.first_text(&["message", "description"])));
+        said.filter(|said| *said != (None, None)).last().unwrap_or_default()
+    }
 }
 
-/// The members of a large object that say what is wrong, without their lists: three bytes of a list can
-/// become a hundred of memory.
-struct Kept<'a> {
-    members: &'a mut Map<String, Value>,
-    depth: u8,
-}
-
-impl<'de> Visitor<'de> for Kept<'_> {
+impl<'j> Visitor<'j> for &mut Members<'j> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        while let Some(name) = members.next_key::<String>()? {
-            let name = name.to_ascii_lowercase();
-            if MEMBERS.contains(&name.as_str()) && !self.members.contains_key(&name) {
-                let value = members.next_value_seed(KeptValue(self.depth))?;
-                self.members.insert(name, value);
-            } else {
-                members.next_value::<IgnoredAny>()?;
-            }
+    fn visit_map<A: MapAccess<'j>>(self, mut members: A) -> Result<(), A::Error> {
+        while self.0.len() < MOST_MEMBERS
+            && let Some((name, value)) = members.next_entry::<String, _>()?
+        {
+            self.0.entry(name.to_ascii_lowercase()).or_insert(value);
         }
         Ok(())
     }
-}
-
-/// A text, a number or an object; `null` for any other value.
-struct KeptValue(u8);
-
-impl<'de> DeserializeSeed<'de> for KeptValue {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for KeptValue {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(text.into())
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(number.into())
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(number.into())
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(number.into())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::Null)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
-        let mut members = Map::new();
-        if self.0 < DEEPEST {
-            Kept { members: &mut members, depth: self.0 + 1 }.visit_map(object)?;
-        } else {
-            while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        }
-        Ok(Value::Object(members))
-    }
-}
-
-/// How many inner errors are looked through.
-const DEEPEST: u8 = 8;
-
-/// Code and text of the innermost of the errors that stand in each other: it says what really happened.
-fn inner(error: Option<Value>) -> (Option<String>, Option<String>) {
-    let (mut code, mut description, mut next) = (None, None, error);
-    for _ in 0..DEEPEST {
-        let Some(Value::Object(members)) = next else { break };
-        let mut members: Map<_, _> = members.into_iter().map(in_lower_case).collect();
-        let mut text = |name| member_text(members.remove(name));
-        let inner = (text("code"), ["message", "description"].into_iter().find_map(&mut text));
-        if inner != (None, None) {
-            (code, description) = inner;
-        }
-        next = members.remove("innererror");
-    }
-    (code, description)
 }
 
 /// A parameter of an authentication challenge, such as `Bearer error="invalid_token"`.
@@ -370,17 +294,13 @@ fn auth_param(challenge: &str, name: &str) -> Option<String> {
     }
 }
 
-fn in_lower_case((name, value): (String, Value)) -> (String, Value) {
-    (name.to_ascii_lowercase(), value)
-}
-
 /// An echo of the form that asks for a token, in which a secret may stand in any encoding.
 pub(crate) fn is_echo(text: &str) -> bool {
     ["client_secret=", "refresh_token="].iter().any(|name| text.contains(name))
 }
 
-fn member_text(member: Option<Value>) -> Option<String> {
-    match member? {
+fn text(value: Value) -> Option<String> {
+    match value {
         Value::String(text) => Some(text).filter(|text| !text.trim().is_empty()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,

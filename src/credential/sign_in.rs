@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::credential::pasted::{check_secret, pasted};
 use crate::credential::{AccessToken, Issued, TokenRequest};
 use crate::error::{Error, ErrorKind};
-use crate::fault::{self, Fault, is_echo};
+use crate::fault::{Fault, Members, is_echo};
 use crate::received::{self, Received};
 use crate::redact::Secrets;
 use crate::retry::A_DAY;
@@ -133,13 +133,17 @@ fn path_segment(what: &str, text: impl Into<String>) -> Result<String, Error> {
 /// Reads the response with a token, as far as it is one: in all other respects Microsoft and its
 /// likes send what they want. Its texts are in no error.
 fn read(body: &[u8]) -> Result<SignedIn, Error> {
-    let members = fault::members(body);
+    let json = String::from_utf8_lossy(body);
+    let members = Members::of(&json);
     if members.is_empty() {
         return Err(no_token("the response is not the JSON of a token"));
     }
-    let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
-    let access_token = match (text("access_token"), members.get("token_type")) {
-        (None, _) if members.get("access_token").is_some_and(|token| !token.is_null() && !token.is_string()) => {
+    let text = |name| match members.value(name)? {
+        Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+        _ => None,
+    };
+    let access_token = match (text("access_token"), members.value("token_type")) {
+        (None, _) if members.value("access_token").is_some_and(|token| !token.is_null() && !token.is_string()) => {
             Err(no_token("the response cannot be read at `access_token`"))
         }
         (None, _) => Err(no_token("the response has no access token")),
@@ -149,14 +153,14 @@ fn read(body: &[u8]) -> Result<SignedIn, Error> {
         (Some(token), _) => {
             let token = AccessToken::new(token);
             // Before it is kept: it would fail every call until it expires.
-            token.authorization().map(|_| Issued { token, lifetime: members.get("expires_in").and_then(seconds) })
+            token.authorization().map(|_| Issued { token, lifetime: members.value("expires_in").and_then(seconds) })
         }
     };
     Ok(SignedIn { access_token, refresh_token: text("refresh_token").map(SecretString::from) })
 }
 
 /// The v1.0 endpoint has the number as text; what is not a number is as good as nothing.
-fn seconds(value: &Value) -> Option<Duration> {
+fn seconds(value: Value) -> Option<Duration> {
     let seconds = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
     Duration::try_from_secs_f64(seconds.clamp(0.0, A_DAY.as_secs_f64())).ok()
 }
