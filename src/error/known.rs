@@ -6,16 +6,16 @@ use http::StatusCode;
 use crate::error::{Error, ErrorKind};
 
 #[derive(Clone, Copy)]
-pub(super) struct Known {
+struct Known {
     code: u64,
     needs: Needs,
-    pub(super) meaning: &'static str,
-    pub(super) remedy: &'static str,
+    meaning: &'static str,
+    remedy: &'static str,
 }
 
 /// What a sign-in that is refused needs of a person.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Needs {
+enum Needs {
     Nothing,
     SignIn,
     Mfa,
@@ -92,46 +92,42 @@ static CALLS: [(StatusCode, Known); 7] = [
 ];
 
 impl Error {
-    pub(super) fn known(&self) -> Option<&'static Known> {
-        match self.kind() {
-            ErrorKind::Credential => {
-                self.error_codes().iter().find_map(|code| SIGN_INS.iter().find(|known| known.code == *code))
-            }
-            ErrorKind::Service => {
-                let (code, status) = (self.code()?.trim().parse::<u64>().ok()?, self.status()?);
-                let is_same = |(of, known): &&(StatusCode, Known)| {
-                    known.code == code && (*of == status || status == StatusCode::OK)
-                };
-                CALLS.iter().find(is_same).map(|(_, known)| known)
-            }
-            _ => None,
-        }
+    /// What is known of its codes: that of the service, or those of a refused sign-in, in their order.
+    fn known(&self) -> impl Iterator<Item = &'static Known> {
+        let code = self.code().filter(|_| self.kind() == ErrorKind::Service);
+        let code = code.and_then(|code| code.trim().parse().ok());
+        let is_of = |of: StatusCode| self.status().is_some_and(|status| status == of || status == StatusCode::OK);
+        let of_call = CALLS.iter().find(|(status, known)| code == Some(known.code) && is_of(*status));
+        let of_sign_in = |code: &u64| SIGN_INS.iter().find(|known| known.code == *code);
+        of_call.map(|(_, known)| known).into_iter().chain(self.error_codes().iter().filter_map(of_sign_in))
     }
 
-    /// Of all codes, what needs most of a person.
-    pub(super) fn needs_mfa(&self) -> bool {
-        let is_mfa = |code: &u64| SIGN_INS.iter().any(|known| known.code == *code && known.needs == Mfa);
-        match self.kind() {
-            ErrorKind::Credential => self.error_codes().iter().any(is_mfa),
-            _ => self.known().is_some_and(|known| known.needs == Mfa),
-        }
+    /// A person has to sign in again: for want of [multi-factor authentication](Self::is_mfa_required), because
+    /// a conditional access policy asks for it (AADSTS 53000, 53001, 53003, 530003, 530032, OAuth's
+    /// `interaction_required`), or because the refresh token is over (AADSTS 50055, 50133, 50173, 70008, 70043,
+    /// 700082, 700084).
+    ///
+    /// No retry and no new access token helps. With the refresh token of the new sign-in, make a new
+    /// [`AppUserCredential`](crate::AppUserCredential).
+    #[must_use]
+    pub fn requires_user_sign_in(&self) -> bool {
+        let by_oauth = matches!(self.code(), Some("interaction_required" | "login_required"));
+        by_oauth && self.kind() == ErrorKind::Credential || self.known().any(|known| known.needs != Nothing)
     }
 
-    pub(super) fn needs_sign_in(&self) -> bool {
-        let needs = |code: &u64| SIGN_INS.iter().any(|known| known.code == *code && known.needs != Nothing);
-        match self.kind() {
-            ErrorKind::Credential => {
-                let by_oauth = ["interaction_required", "login_required"].map(Some).contains(&self.code());
-                by_oauth || self.error_codes().iter().any(needs)
-            }
-            _ => self.known().is_some_and(|known| known.needs != Nothing),
-        }
+    /// 401 with [code](Self::code) `900421`, or with the older `10001` (as code or in a line of plain text):
+    /// the user behind the token signed in without multi-factor authentication; or a sign-in that was refused
+    /// for want of it (AADSTS 50072, 50074, 50076, 50078, 50079, 50158). No new token of the same sign-in
+    /// helps: have the user sign in again, with it.
+    #[must_use]
+    pub fn is_mfa_required(&self) -> bool {
+        self.known().any(|known| known.needs == Mfa)
     }
 
     /// What the error means, if its code is one that partners meet: those of a refused sign-in (AADSTS), and
     /// some of the service.
     pub fn meaning(&self) -> Option<&'static str> {
-        self.known().map(|known| known.meaning)
+        self.known().next().map(|known| known.meaning)
     }
 
     /// What to do about it, if its code is one that partners meet. `Display` ends with
@@ -155,6 +151,6 @@ impl Error {
     /// # }
     /// ```
     pub fn remedy(&self) -> Option<&'static str> {
-        self.known().map(|known| known.remedy)
+        self.known().next().map(|known| known.remedy)
     }
 }

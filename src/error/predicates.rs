@@ -37,27 +37,6 @@ impl Error {
         self.is_of_service(StatusCode::FORBIDDEN)
     }
 
-    /// A person has to sign in again: for want of [multi-factor authentication](Self::is_mfa_required), because
-    /// a conditional access policy asks for it (AADSTS 53000, 53001, 53003, 530003, 530032, OAuth's
-    /// `interaction_required`), or because the refresh token is over (AADSTS 50055, 50133, 50173, 70008, 70043,
-    /// 700082, 700084).
-    ///
-    /// No retry and no new access token helps. With the refresh token of the new sign-in, make a new
-    /// [`AppUserCredential`](crate::AppUserCredential).
-    #[must_use]
-    pub fn requires_user_sign_in(&self) -> bool {
-        self.needs_sign_in()
-    }
-
-    /// 401 with [code](Self::code) `900421`, or with the older `10001` (as code or in a line of plain text):
-    /// the user behind the token signed in without multi-factor authentication; or a sign-in that was refused
-    /// for want of it (AADSTS 50072, 50074, 50076, 50078, 50079, 50158). No new token of the same sign-in
-    /// helps: have the user sign in again, with it.
-    #[must_use]
-    pub fn is_mfa_required(&self) -> bool {
-        self.needs_mfa()
-    }
-
     /// 429: too many calls. Wait [`retry_after`](Self::retry_after), then call less often and less
     /// in parallel: every further request counts against the limit too.
     #[must_use]
