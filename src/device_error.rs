@@ -54,7 +54,7 @@ const fn named(name: &'static str, meaning: &'static str, remedy: &'static str) 
 
 const STORAGE_ERROR: &str = "StorageError";
 const ALREADY_ASSIGNED: &str = "ZtdDeviceAlreadyAssigned";
-const ASSIGNED_TO_OTHER_TENANT: u32 = 808;
+const ASSIGNED_TO_OTHER_TENANT: &str = "ZtdDeviceAssignedToOtherTenant";
 /// As Microsoft spells it.
 const DELETION_IN_PROGRESS: &str = "ZtdDeviceDeletionInProgess";
 
@@ -79,7 +79,7 @@ static KNOWN: [Known; 17] = [
         "the device is already registered to this tenant", "nothing is left to do if it is among the tenant's Autopilot devices; if it is in no list of devices, upload it again"),
     known(807, "ZtdDeviceIsNotRegistered", // draft
         "the device is not registered to the customer's tenant", "register the device before it is configured or removed"),
-    known(ASSIGNED_TO_OTHER_TENANT, "ZtdDeviceAssignedToOtherTenant", // draft, import
+    known(808, ASSIGNED_TO_OTHER_TENANT, // draft, import
         "the device is registered to another tenant", "have it deregistered there, also from Microsoft Store for Business, then upload it again"),
     known(809, "ZtdProfileIsNotRegistered", // draft
         "the profile is not registered to the tenant", "create the profile in the customer's tenant first"),
@@ -105,10 +105,11 @@ static KNOWN: [Known; 17] = [
         "the device has been deleted already", "upload it again if it is to be registered"),
 ];
 
-/// The spelling that a correction would give.
-const OTHER_NAME_OF_DELETION: &str = "ZtdDeviceDeletionInProgress";
-/// The name of 808 on another page of Microsoft's.
-const OTHER_NAME_OF_808: &str = "ZtdDeviceAssignedToAnotherTenant";
+/// Other spellings of names: a correct one, and that of another page of Microsoft's.
+const OTHER_NAMES: [(&str, &str); 2] = [
+    ("ZtdDeviceDeletionInProgress", DELETION_IN_PROGRESS),
+    ("ZtdDeviceAssignedToAnotherTenant", ASSIGNED_TO_OTHER_TENANT),
+];
 
 impl DeviceError {
     /// The error of a device from the code and the description that came with it.
@@ -125,14 +126,12 @@ impl DeviceError {
     /// ```
     pub fn new(code: impl Into<String>, description: impl Into<String>) -> Self {
         let (code, description) = (code.into(), description.into());
+        let said = description.trim();
+        let other = OTHER_NAMES.iter().find(|(other, _)| other.eq_ignore_ascii_case(said));
+        let name = other.map_or(said, |(_, name)| name);
         let number = code.trim().parse().ok();
-        let is_named = |name: &str| name.eq_ignore_ascii_case(description.trim());
-        let by_number = |number: u32| KNOWN.iter().find(|known| known.number == Some(number));
-        let by_name = || KNOWN.iter().find(|known| is_named(known.name));
-        let by_other_name = || by_number(ASSIGNED_TO_OTHER_TENANT).filter(|_| is_named(OTHER_NAME_OF_808));
-        let deletion =
-            || KNOWN.iter().find(|known| known.name == DELETION_IN_PROGRESS && is_named(OTHER_NAME_OF_DELETION));
-        let known = number.and_then(by_number).or_else(by_name).or_else(by_other_name).or_else(deletion);
+        let by_number = KNOWN.iter().find(|known| number.is_some() && known.number == number);
+        let known = by_number.or_else(|| KNOWN.iter().find(|known| known.name.eq_ignore_ascii_case(name)));
         let filled = |text: String| Some(text).filter(|text| !text.trim().is_empty());
         Self { code: filled(code), description: filled(description), known }
     }
