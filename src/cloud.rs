@@ -157,18 +157,12 @@ pub(crate) fn checked_url(what: &str, text: &str) -> Result<(Url, bool), Error> 
     let no_url =
         || wrong("is not a URL with a host: expected https://example.com, or http://localhost:8080 on loopback");
     let mut url = Url::parse(text.trim()).map_err(|error| no_url().caused_by(error))?;
-    let on_loopback = match url.host() {
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => return Err(no_url()),
+    let (on_loopback, is_unspecified) = match url.host().ok_or_else(no_url)? {
+        Host::Domain(name) => (name.eq_ignore_ascii_case("localhost"), false),
+        Host::Ipv4(address) => (address.is_loopback(), address.is_unspecified()),
+        Host::Ipv6(address) => (address.is_loopback(), address.is_unspecified()),
     };
-    let listening = match url.host() {
-        Some(Host::Ipv4(address)) => address.is_unspecified(),
-        Some(Host::Ipv6(address)) => address.is_unspecified(),
-        _ => false,
-    };
-    if listening {
+    if is_unspecified {
         return Err(wrong(
             "is an address that servers listen on: to call this machine, use loopback (http://127.0.0.1)",
         ));
