@@ -1,8 +1,6 @@
 //! What an attempt came to. The errors of the generated client lose status, headers or body, so what the
 //! hook kept of the response decides.
 
-use std::borrow::Cow;
-
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
@@ -35,14 +33,14 @@ pub(crate) fn classify<T>(
         }
         (_, Some(received)) if received.undecoded.is_some() => Err(undecoded(received)),
         (Err(generated::Error::CommunicationError(error) | generated::Error::ResponseBodyError(error)), received) => {
-            Err(not_received(error).with_received(received))
+            let of_transport = |message| Error::new(ErrorKind::Transport, message);
+            Err(no_response("the service", error, of_transport).with_received(received))
         }
         (Ok(value), Some(received)) => match (value.read)(&received.body) {
             Ok((body, unreadable)) => return Ok((body, unreadable, received)),
             // A text without end, and nothing else that says how long it is.
             Err(error) if error.source.is_eof() && !received.has_length() => {
-                let broke_off = Error::new(ErrorKind::Transport, "the response broke off").retryable();
-                Err(broke_off.caused_by(error.source.to_string()).with_received(received))
+                Err(broke_off().caused_by(error.source.to_string()).with_received(received))
             }
             Err(error) => match Fault::read_success(&received.body, error.members) {
                 Some(fault) => {
@@ -75,33 +73,30 @@ fn undecoded(received: Received) -> Error {
     let is_whole = received.has_length() || Coding::of(&received.headers).is_err();
     let error = match is_whole {
         true => Error::new(ErrorKind::Decode, "cannot decompress the response"),
-        false => Error::new(ErrorKind::Transport, "the response broke off").retryable(),
+        false => broke_off(),
     };
     error.compressed(&received).with_received(received)
 }
 
-/// Nothing usable came back.
-fn not_received(mut source: reqwest::Error) -> Error {
+fn broke_off() -> Error {
+    Error::new(ErrorKind::Transport, "the response broke off").retryable()
+}
+
+/// Nothing usable came back from this server: what this function makes of the words, with the reason.
+pub(crate) fn no_response(server: &str, mut source: reqwest::Error, error: fn(String) -> Error) -> Error {
     // Its text has the URL; the query may hold a secret of the caller.
     source.url_mut().into_iter().for_each(|url| url.set_query(None));
-    if source.is_builder() {
-        return Error::config("the request cannot be built").caused_by(source);
-    }
     let trouble = Trouble::of(&source);
-    let message = match &source {
-        error if error.is_timeout() => "the service did not respond in time",
-        error if error.is_connect() => "cannot connect to the service",
-        error if error.is_body() || error.is_decode() => "the response broke off",
-        _ => "no response from the service",
+    let error = match trouble.message(server).filter(|_| !source.is_timeout()) {
+        _ if source.is_builder() => Error::config("the request cannot be built"),
+        Some(message) if trouble.is_of_config() => Error::config(message),
+        Some(message) => error(message),
+        None if source.is_timeout() => error(format!("{server} did not respond in time")).timeout(),
+        None if source.is_connect() => error(format!("cannot connect to {server}")),
+        None if source.is_body() || source.is_decode() => error("the response broke off".to_owned()),
+        None => error(format!("no response from {server}")),
     };
-    let message = trouble.message("the service").map_or(message.into(), Cow::Owned);
-    let kind = if trouble.is_of_config() { ErrorKind::Config } else { ErrorKind::Transport };
-    let error = Error::new(kind, message);
-    let error = match trouble.may_pass() {
-        _ if source.is_timeout() => error.timeout(),
-        true => error.retryable(),
-        false => error,
-    };
+    let error = if trouble.may_pass() && !source.is_builder() { error.retryable() } else { error };
     error.caused_by(source)
 }
 

@@ -15,10 +15,10 @@ use crate::credential::pasted::{check_secret, pasted};
 use crate::credential::{AccessToken, Issued, TokenRequest};
 use crate::error::{Error, ErrorKind};
 use crate::fault::{Fault, Members, is_echo};
+use crate::outcome::no_response;
 use crate::received::{self, Received};
 use crate::redact::Secrets;
 use crate::retry::A_DAY;
-use crate::transport::Trouble;
 
 /// Tokens have a few kilobytes.
 const BODY_LIMIT: usize = 1 << 20;
@@ -177,20 +177,7 @@ pub(crate) fn out_of_time() -> Error {
 
 /// The sign-in service could not be reached, or its response broke off.
 fn not_reached(source: reqwest::Error) -> Error {
-    let trouble = Trouble::of(&source);
-    if let Some(message) = trouble.message("the sign-in service").filter(|_| !source.is_timeout()) {
-        let error = if trouble.is_of_config() { Error::config(message) } else { no_token(message) };
-        let error = if trouble.may_pass() { error.retryable() } else { error };
-        return error.caused_by(source);
-    }
-    match &source {
-        error if error.is_builder() => return Error::config("the sign-in request cannot be built").caused_by(source),
-        error if error.is_timeout() => no_token("the sign-in service did not respond in time").timeout(),
-        error if error.is_connect() => no_token("cannot connect to the sign-in service"),
-        _ => no_token("no response from the sign-in service"),
-    }
-    .retryable()
-    .caused_by(source)
+    no_response("the sign-in service", source, no_token)
 }
 
 /// The sign-in service responded with an error. Of the response only what is known to hold no secret
