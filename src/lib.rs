@@ -43,6 +43,7 @@ mod retry_after;
 mod runtime;
 #[cfg(feature = "test-util")]
 mod test_util;
+mod text_visitor;
 mod time;
 mod trace;
 mod transport;

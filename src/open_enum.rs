@@ -78,7 +78,8 @@ macro_rules! open_enum {
 
         impl<'de> ::serde::Deserialize<'de> for $name {
             fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> ::std::result::Result<Self, D::Error> {
-                deserializer.deserialize_str(crate::open_enum::TextVisitor(::std::marker::PhantomData))
+                let read = |text: &str| ::std::option::Option::Some(text.into());
+                deserializer.deserialize_str(crate::text_visitor::TextVisitor("a string", read))
             }
         }
 
@@ -97,11 +98,6 @@ macro_rules! open_enum {
 
 pub(crate) use open_enum;
 
-use std::fmt;
-use std::marker::PhantomData;
-
-use serde::de::{Error, Visitor};
-
 /// Finds the value that a text means although it does not write it exactly so.
 #[cold]
 pub(crate) fn find<'e, T: AsRef<str>>(text: &str, by_number: &'e [T], listed: &'e [T]) -> Option<&'e T> {
@@ -112,19 +108,5 @@ pub(crate) fn find<'e, T: AsRef<str>>(text: &str, by_number: &'e [T], listed: &'
     match text.parse::<usize>() {
         Ok(number) if !by_number.is_empty() => by_number.get(number),
         _ => listed.iter().find(|value| letters(value.as_ref()).eq(letters(text))),
-    }
-}
-
-pub(crate) struct TextVisitor<T>(pub(crate) PhantomData<T>);
-
-impl<T: for<'t> From<&'t str>> Visitor<'_> for TextVisitor<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        Ok(text.into())
     }
 }

@@ -7,12 +7,12 @@
 #![allow(dead_code)]
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use chrono::format::SecondsFormat;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Utc};
-use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::text_visitor::TextVisitor;
 
 /// A date and time of the service. On the wire it has no offset and is meant as UTC.
 pub type PartnerDateTime = DateTime<Utc>;
@@ -75,22 +75,11 @@ pub(crate) struct ServiceTime(Option<DateTime<Utc>>);
 
 impl<'de> Deserialize<'de> for ServiceTime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TimeVisitor;
-
-        impl Visitor<'_> for TimeVisitor {
-            type Value = ServiceTime;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an ISO 8601 date and time")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<ServiceTime, E> {
-                let time = any_form(text).map(Some).or_else(|| (text.is_empty() || is_not_set(text)).then_some(None));
-                time.map(ServiceTime).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
-            }
-        }
-
-        deserializer.deserialize_str(TimeVisitor)
+        let read = |text: &str| match any_form(text) {
+            None if text.is_empty() || is_not_set(text) => Some(Self(None)),
+            time => time.map(|time| Self(Some(time))),
+        };
+        deserializer.deserialize_str(TextVisitor("an ISO 8601 date and time", read))
     }
 }
 

@@ -2,6 +2,7 @@
 //! asks for.
 
 use std::error::Error as _;
+use std::time::Duration;
 use std::{fmt, iter};
 
 use serde_json::Value;
@@ -10,17 +11,23 @@ use uuid::Uuid;
 use crate::error::{Error, ErrorKind, NO_TOKEN};
 use crate::redact::{on_one_line, on_one_line_of, without_query};
 
+/// So many names of properties are shown.
+const MOST_NAMES: usize = 10;
+
 /// The texts of the data, which are often names of properties.
 fn names(data: Option<&Value>) -> Option<String> {
     let names = match data? {
-        Value::Array(items) => items.iter().filter_map(Value::as_str).take(MOST_NAMES).collect::<Vec<_>>().join(", "),
-        Value::String(text) => text.clone(),
-        _ => return None,
+        Value::Array(items) => joined(items.iter().filter_map(Value::as_str).take(MOST_NAMES).map(str::to_owned), ", "),
+        Value::String(text) => Some(text.clone()),
+        _ => None,
     };
-    Some(names).filter(|names| !names.trim().is_empty())
+    names.filter(|names| !names.trim().is_empty())
 }
 
-const MOST_NAMES: usize = 10;
+/// The parts as one text, if there are any.
+fn joined(parts: impl Iterator<Item = String>, between: &str) -> Option<String> {
+    Some(parts.collect::<Vec<_>>().join(between)).filter(|text| !text.is_empty())
+}
 
 /// So much of each further layer is shown.
 const SHOWN_OF_CAUSE: usize = 1000;
@@ -66,42 +73,27 @@ impl Error {
 
     /// What its sender said, the IDs, and what to do.
     fn said(&self) -> String {
-        let mut said = String::new();
-        if let Some(status) = self.status() {
-            said += &format!(" {status}");
-        }
-        if let Some(code) = self.code() {
-            said += &format!(", code {}", on_one_line(code));
-        }
-        if let Some(suberror) = self.suberror() {
-            said += &format!(", suberror {}", on_one_line(suberror));
-        }
-        if let Some(description) = self.description() {
-            said += &format!(": {}", on_one_line(description).trim_end_matches('.'));
-        }
-        if let Some(names) = names(self.data()) {
-            said += &format!(", data: {}", on_one_line(&names));
-        }
-        let inner = [self.inner_code(), self.inner_description()].into_iter().flatten();
-        let inner: Vec<_> = inner.map(|text| on_one_line(text).trim_end_matches('.').to_owned()).collect();
-        if !inner.is_empty() {
-            said += &format!(", inner error {}", inner.join(": "));
-        }
-        if let Some(location) = self.location() {
-            said += &format!(", redirecting to {}", without_query(location));
-        }
-        if let Some(wait) = self.0.retry_after.filter(|_| self.0.received.is_some()) {
-            let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
-            said += &format!(", retry after {seconds} s");
-        }
-        let about = [self.subject(), self.ids(), self.count()].into_iter().flatten().collect::<Vec<_>>().join("; ");
-        if !about.is_empty() {
-            said += &format!(" ({about})");
-        }
-        if let (Some(meaning), Some(remedy)) = (self.meaning(), self.remedy()) {
-            said += &format!("; {meaning}: {remedy}");
-        }
-        said
+        let sentence = |text: &str| on_one_line(text).trim_end_matches('.').to_owned();
+        let inner = [self.inner_code(), self.inner_description()].into_iter().flatten().map(sentence);
+        let wait = self.0.retry_after.filter(|_| self.0.received.is_some());
+        let seconds = |wait: Duration| wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+        let about = match self.0.kind {
+            ErrorKind::Service => [self.subject(), self.ids(), self.count()],
+            _ => [self.ids(), None, None],
+        };
+        let parts = [
+            self.status().map(|status| format!(" {status}")),
+            self.code().map(|code| format!(", code {}", on_one_line(code))),
+            self.suberror().map(|suberror| format!(", suberror {}", on_one_line(suberror))),
+            self.description().map(|description| format!(": {}", sentence(description))),
+            names(self.data()).map(|names| format!(", data: {}", on_one_line(&names))),
+            joined(inner, ": ").map(|inner| format!(", inner error {inner}")),
+            self.location().map(|location| format!(", redirecting to {}", without_query(location))),
+            wait.map(|wait| format!(", retry after {} s", seconds(wait))),
+            joined(about.into_iter().flatten(), "; ").map(|about| format!(" ({about})")),
+            self.meaning().zip(self.remedy()).map(|(meaning, remedy)| format!("; {meaning}: {remedy}")),
+        ];
+        parts.into_iter().flatten().collect()
     }
 
     /// The IDs that support asks for: those received or, of the service, those sent.
@@ -117,20 +109,18 @@ impl Error {
         Some(format!("{name} {}, correlation id {}", on_one_line(&id), on_one_line(&correlation_id)))
     }
 
-    /// Of an error of the service, and of a wait: what was asked for.
+    /// What was asked for.
     fn subject(&self) -> Option<String> {
         let url = || self.url().map(|url| on_one_line(url.as_str()));
-        let subject = self.0.subject.as_deref().map(str::to_owned).or_else(url);
-        subject.filter(|_| matches!(self.0.kind, ErrorKind::Service | ErrorKind::NotFinished))
+        self.0.subject.as_deref().map(str::to_owned).or_else(url)
     }
 
     fn count(&self) -> Option<String> {
-        let count = match self.0.attempts {
-            0 => return None,
-            1 => "1 attempt".to_owned(),
-            attempts => format!("{attempts} attempts"),
-        };
-        Some(count).filter(|_| self.0.kind == ErrorKind::Service)
+        match self.0.attempts {
+            0 => None,
+            1 => Some("1 attempt".to_owned()),
+            attempts => Some(format!("{attempts} attempts")),
+        }
     }
 }
 
@@ -153,9 +143,8 @@ impl fmt::Debug for Error {
         // An error of the service has them in its line.
         let Some(ids) = self.0.ids.filter(|_| self.0.kind != ErrorKind::Service) else { return Ok(()) };
         write!(f, "{between}[")?;
-        let url = || self.url().map(|url| on_one_line(url.as_str()));
-        let subject = self.0.subject.as_deref().map(str::to_owned).or_else(url);
-        if let Some(subject) = subject.filter(|_| self.subject().is_none()) {
+        // An error of a wait has it there, too.
+        if let Some(subject) = self.subject().filter(|_| self.0.kind != ErrorKind::NotFinished) {
             write!(f, "{subject}; ")?;
         }
         write!(

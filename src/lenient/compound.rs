@@ -1,7 +1,6 @@
 //! Lists and objects of the body, and how they are offered to a type that asks for a kind of value.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{
@@ -11,6 +10,7 @@ use serde::forward_to_deserialize_any;
 
 use crate::lenient::scalar::nothing;
 use crate::lenient::{Place, Step, schema};
+use crate::text_visitor::TextVisitor;
 
 /// The parts of a list or an object, with what it takes to go on behind it after its type refused it.
 pub(super) struct Parts<A> {
@@ -311,18 +311,7 @@ impl<'de> DeserializeSeed<'de> for FieldName<'_> {
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for FieldName<'_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a member")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.field(name).filter(|field| self.0.seen & bit(*field) == 0))
+        let field = |name: &str| Some(self.0.field(name).filter(|field| self.0.seen & bit(*field) == 0));
+        deserializer.deserialize_str(TextVisitor("the name of a member", field))
     }
 }
