@@ -6,11 +6,12 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use http::header::{DATE, HeaderName, RETRY_AFTER};
 
-const MILLISECOND: f64 = 1.0;
-const SECOND: f64 = 1000.0 * MILLISECOND;
+/// Units, in milliseconds.
+const MILLISECOND: u32 = 1;
+const SECOND: u32 = 1000;
 
 /// Headers with a wait, and the unit of a number in them.
-const HEADERS: [(HeaderName, f64); 3] = [
+const HEADERS: [(HeaderName, u32); 3] = [
     (RETRY_AFTER, SECOND),
     (HeaderName::from_static("retry-after-ms"), MILLISECOND),
     (HeaderName::from_static("x-ms-retry-after-ms"), MILLISECOND),
@@ -26,7 +27,7 @@ const LONGEST_MESSAGE: usize = 64 << 10;
 /// is wrong does no harm, and without one from now. What is in the past, negative or no wait is ignored.
 pub(crate) fn in_headers(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let date = headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-    let texts = |(name, unit): (HeaderName, f64)| {
+    let texts = |(name, unit): (HeaderName, u32)| {
         headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).map(move |text| (text, unit))
     };
     HEADERS.into_iter().flat_map(texts).filter_map(|(text, unit)| wait(text.trim(), unit, date.unwrap_or(now))).max()
@@ -40,7 +41,7 @@ pub(crate) fn in_words(body: &[u8]) -> Option<Duration> {
 }
 
 /// One value; or several, where something on the way has joined repeated headers.
-fn wait(text: &str, unit: f64, date: SystemTime) -> Option<Duration> {
+fn wait(text: &str, unit: u32, date: SystemTime) -> Option<Duration> {
     if let Ok(until) = httpdate::parse_http_date(text) {
         return until.duration_since(date).ok();
     }
@@ -49,19 +50,27 @@ fn wait(text: &str, unit: f64, date: SystemTime) -> Option<Duration> {
 
 /// A number at the beginning of the text, with the unit behind it or this one. A number that is too large
 /// for a time is the longest time.
-fn amount(text: &str, unit: Option<f64>) -> Option<Duration> {
+fn amount(text: &str, unit: Option<u32>) -> Option<Duration> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, rest) = text.split_at(end);
     let word = rest.trim_start().split(|c: char| !c.is_ascii_alphabetic()).next();
     let unit = match word {
         Some("ms" | "milliseconds" | "millisecond") => MILLISECOND,
         Some("s" | "sec" | "secs" | "second" | "seconds") => SECOND,
-        Some("m" | "min" | "mins" | "minute" | "minutes") => 60.0 * SECOND,
-        Some("h" | "hour" | "hours") => 3600.0 * SECOND,
+        Some("m" | "min" | "mins" | "minute" | "minutes") => 60 * SECOND,
+        Some("h" | "hour" | "hours") => 3600 * SECOND,
         _ if rest.is_empty() => unit?,
         _ => return None,
     };
-    // Rounded up to milliseconds: who asks too early is throttled again.
-    let milliseconds = (number.parse::<f64>().ok()? * unit).ceil();
-    Some(Duration::try_from_secs_f64(milliseconds / SECOND).unwrap_or(Duration::MAX))
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if fraction.contains('.') || whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    // Of digits only, so that it fails if it is too large.
+    let Ok(whole) = format!("0{whole}").parse::<u64>() else { return Some(Duration::MAX) };
+    let fraction: f64 = format!("0.{fraction}0").parse().ok()?;
+    // Rounded up: who asks too early is throttled again.
+    let milliseconds = u128::from(whole) * u128::from(unit) + (fraction * f64::from(unit)).ceil() as u128;
+    let Ok(seconds) = u64::try_from(milliseconds / 1000) else { return Some(Duration::MAX) };
+    Some(Duration::from_secs(seconds) + Duration::from_millis((milliseconds % 1000) as u64))
 }
