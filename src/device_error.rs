@@ -59,50 +59,42 @@ const ASSIGNED_TO_OTHER_TENANT: &str = "ZtdDeviceAssignedToOtherTenant";
 const DELETION_IN_PROGRESS: &str = "ZtdDeviceDeletionInProgess";
 
 // Sources:
-// - draft: Microsoft's draft "Register devices in Microsoft Managed Desktop"
+// - draft, and of a row that names none: Microsoft's draft "Register devices in Microsoft Managed Desktop"
 // - import: Microsoft's support article "Import Windows Autopilot device CSV files, errors"
 // - add: Microsoft's "Manually add devices to Windows Autopilot"
 // - Niehaus: a post of M. Niehaus, oofhours.com, 7 July 2019
 // - clean-up: public scripts that delete devices through Microsoft Graph, which gives these two names; not
 //   seen in a response of Partner Center
-#[rustfmt::skip] // A table: an entry is two lines, however long they are.
+#[rustfmt::skip] // A table.
 static KNOWN: [Known; 17] = [
-    known(640, STORAGE_ERROR, // add; the number: anoopcnair.com
-        "a general failure of the service", "try again later"),
-    known(801, "InvalidZtdRequestBody", // draft, Niehaus
-        "the request is malformed or names no tenant", "check the form of the upload"),
-    known(802, "InvalidZtdHardwareHash", // draft, Niehaus
-        "the hardware hash is invalid", "collect the hash anew; it must have manufacturer and serial number"),
-    known(803, "MissingZtdSerialNumberAndProductKey", // draft, Niehaus
-        "serial number and product key are missing or invalid", "give serial number and product key, or the hardware hash"),
-    known(806, ALREADY_ASSIGNED, // draft, import, Niehaus; the remedy: add, MicrosoftLearning/MD-101T00-ManagingModernDesktops#14
-        "the device is already registered to this tenant", "nothing is left to do if it is among the tenant's Autopilot devices; if it is in no list of devices, upload it again"),
-    known(807, "ZtdDeviceIsNotRegistered", // draft
-        "the device is not registered to the customer's tenant", "register the device before it is configured or removed"),
-    known(808, ASSIGNED_TO_OTHER_TENANT, // draft, import
-        "the device is registered to another tenant", "have it deregistered there, also from Microsoft Store for Business, then upload it again"),
-    known(809, "ZtdProfileIsNotRegistered", // draft
-        "the profile is not registered to the tenant", "create the profile in the customer's tenant first"),
-    known(810, "ZtdProfileAssignedToOtherTenant", // draft
-        "the profile belongs to another tenant", "use a profile of the customer's tenant"),
-    known(811, "ZtdDeviceRegisteredByOtherTenant", // draft
-        "the device was registered by a user of another tenant", "have that tenant delete it"),
-    known(812, "ZtdDeviceNotFound", // draft
-        "manufacturer, model and serial number match no hardware hash", "check them, or upload the hardware hash"),
-    known(813, "ZtdDeviceIsNotUnique", // draft
-        "the hash does not identify one device", "upload the device with its full hardware hash"),
-    known(814, "ZtdDeviceAlreadyAadRegistered", // draft
-        "the device has an object in the directory already", "look there whether it is in use before anything else"),
+    // add; the number: anoopcnair.com
+    known(640, STORAGE_ERROR, "a general failure of the service", "try again later"),
+    // draft, Niehaus
+    known(801, "InvalidZtdRequestBody", "the request is malformed or names no tenant", "check the form of the upload"),
+    // draft, Niehaus
+    known(802, "InvalidZtdHardwareHash", "the hardware hash is invalid", "collect the hash anew; it must have manufacturer and serial number"),
+    // draft, Niehaus
+    known(803, "MissingZtdSerialNumberAndProductKey", "serial number and product key are missing or invalid", "give serial number and product key, or the hardware hash"),
+    // draft, import, Niehaus; the remedy: add, MicrosoftLearning/MD-101T00-ManagingModernDesktops#14
+    known(806, ALREADY_ASSIGNED, "the device is already registered to this tenant", "nothing is left to do if it is among the tenant's Autopilot devices; if it is in no list of devices, upload it again"),
+    known(807, "ZtdDeviceIsNotRegistered", "the device is not registered to the customer's tenant", "register the device before it is configured or removed"),
+    // draft, import
+    known(808, ASSIGNED_TO_OTHER_TENANT, "the device is registered to another tenant", "have it deregistered there, also from Microsoft Store for Business, then upload it again"),
+    known(809, "ZtdProfileIsNotRegistered", "the profile is not registered to the tenant", "create the profile in the customer's tenant first"),
+    known(810, "ZtdProfileAssignedToOtherTenant", "the profile belongs to another tenant", "use a profile of the customer's tenant"),
+    known(811, "ZtdDeviceRegisteredByOtherTenant", "the device was registered by a user of another tenant", "have that tenant delete it"),
+    known(812, "ZtdDeviceNotFound", "manufacturer, model and serial number match no hardware hash", "check them, or upload the hardware hash"),
+    known(813, "ZtdDeviceIsNotUnique", "the hash does not identify one device", "upload the device with its full hardware hash"),
+    known(814, "ZtdDeviceAlreadyAadRegistered", "the device has an object in the directory already", "look there whether it is in use before anything else"),
     // https://call4cloud.nl/autopilot-hardwaremismatchdetected-908: told to devices by the deployment service;
     // not seen in a response of Partner Center.
-    known(908, "HardwareMismatchDetected",
-        "the hardware of the device is not that of its hardware hash", "deregister the device, collect the hash anew, then upload it again"),
-    named("ZtdDeviceDuplicated", // add
-        "the upload has the same hash more than once", "look at the other entry: one of them is processed"),
-    named(DELETION_IN_PROGRESS, // clean-up
-        "the device is being deleted, which takes up to half an hour", "wait until it is deleted, then upload it again"),
-    named("ZtdDeviceAlreadyDeleted", // clean-up
-        "the device has been deleted already", "upload it again if it is to be registered"),
+    known(908, "HardwareMismatchDetected", "the hardware of the device is not that of its hardware hash", "deregister the device, collect the hash anew, then upload it again"),
+    // add
+    named("ZtdDeviceDuplicated", "the upload has the same hash more than once", "look at the other entry: one of them is processed"),
+    // clean-up
+    named(DELETION_IN_PROGRESS, "the device is being deleted, which takes up to half an hour", "wait until it is deleted, then upload it again"),
+    // clean-up
+    named("ZtdDeviceAlreadyDeleted", "the device has been deleted already", "upload it again if it is to be registered"),
 ];
 
 /// Other spellings of names: a correct one, and that of another page of Microsoft's.
