@@ -30,7 +30,6 @@ mod app_user;
 #[cfg(feature = "azure_core")]
 mod azure;
 mod cache;
-pub(crate) mod pasted;
 mod sign_in;
 
 use std::fmt;
@@ -42,8 +41,8 @@ use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::cloud::Cloud;
-use crate::credential::pasted::{access_token_problem, pasted_token};
 use crate::error::Error;
+use crate::pasted::{access_token_problem, pasted_token};
 
 pub use app_only::AppOnlyCredential;
 pub use app_user::{AppUserCredential, RefreshToken};

@@ -3,8 +3,8 @@
 
 use uuid::Uuid;
 
-use crate::credential::pasted::{named, unwrapped, visible};
 use crate::error::Error;
+use crate::pasted::{named, unwrapped, visible};
 use crate::redact::beginning;
 
 macro_rules! guid_id {

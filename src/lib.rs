@@ -34,6 +34,7 @@ pub mod models;
 mod next;
 mod open_enum;
 mod outcome;
+mod pasted;
 mod reading;
 mod received;
 mod redact;

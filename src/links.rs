@@ -13,11 +13,11 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::client::PartnerCenter;
-use crate::credential::pasted::{unwrapped, visible};
 use crate::customers::BatchUploadStatus;
 use crate::error::Error;
 use crate::headers::{RESERVED, append, header_value};
 use crate::models::{BatchTrackingId, CustomerId, Link};
+use crate::pasted::{unwrapped, visible};
 use crate::reading::text;
 use crate::redact::{beginning, without_query};
 use crate::response::Response;

@@ -9,10 +9,10 @@ use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::credential::cache::TokenCache;
-use crate::credential::pasted::{check_secret, pasted};
 use crate::credential::sign_in::{Application, SignedIn, no_token};
 use crate::credential::{KEEP_TIMEOUT, Outcome, TokenRequest};
 use crate::error::Error;
+use crate::pasted::{check_secret, pasted};
 
 /// A refresh token, to be kept where secrets are kept: with it, one can sign in as the user.
 ///

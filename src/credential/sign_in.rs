@@ -11,11 +11,11 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, LOCATION, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use crate::credential::pasted::{check_secret, pasted};
 use crate::credential::{AccessToken, Issued, TokenRequest};
 use crate::error::{Error, ErrorKind};
 use crate::fault::{Fault, Members, is_echo};
 use crate::outcome::no_response;
+use crate::pasted::{check_secret, pasted};
 use crate::received::{self, Received};
 use crate::redact::Secrets;
 use crate::retry::A_DAY;
