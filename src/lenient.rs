@@ -324,11 +324,11 @@ impl<'de, T: Deserialize<'de>> Value<'_, T> {
             self.absent();
             return Ok(());
         }
-        value.in_other_forms(&mut |form| {
+        let fits = &mut |form: Scalar<'_>| {
             *self.found = T::deserialize(Offer::<Refused>::new(form)).ok();
             self.found.is_some()
-        });
-        if self.found.is_some() {
+        };
+        if value.fits_in_another_form(fits) {
             return Ok(());
         }
         // Once more, for the words.

@@ -40,21 +40,16 @@ impl<'v> Scalar<'v> {
     }
 
     /// Tries the other forms of this value until one fits: a time in the standard form, its date, the
-    /// number in a text, the text of a number.
-    pub(super) fn in_other_forms(self, fits: &mut dyn FnMut(Scalar<'_>) -> bool) {
+    /// number in a text, `5.0` as 5, the text of a number.
+    pub(super) fn fits_in_another_form(self, fits: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
         let Self::Text(text) = self else {
-            if let Some(text) = self.text() {
-                fits(Scalar::Text(&text));
-            }
-            return;
+            return self.whole().is_some_and(&mut *fits) || self.text().is_some_and(|text| fits(Scalar::Text(&text)));
         };
         let time = any_form(text).map(|time| time.to_rfc3339());
         let date = time.as_deref().and_then(|time| time.get(..10));
-        let trimmed = Some(text.trim()).filter(|trimmed| trimmed.len() < text.len());
-        let texts = [trimmed, time.as_deref(), date].into_iter().flatten();
-        if !{ texts }.any(|text| fits(Scalar::Text(text))) {
-            Scalar::in_text(text).map(fits);
-        }
+        let mut texts = [Some(text.trim()), time.as_deref(), date].into_iter().flatten();
+        texts.any(|text| fits(Scalar::Text(text)))
+            || Self::in_text(text).is_some_and(|number| fits(number) || number.whole().is_some_and(fits))
     }
 
     /// The number or boolean that a text stands for.
@@ -67,10 +62,11 @@ impl<'v> Scalar<'v> {
         signed.or_else(|_| unsigned()).ok().or_else(float).or_else(bool)
     }
 
-    /// What this is to a type that is a number or boolean.
-    fn as_number(self) -> Self {
-        let Self::Text(text) = self else { return self };
-        Self::in_text(text).unwrap_or(self)
+    fn whole(self) -> Option<Self> {
+        match self {
+            Self::Float(value) if value.fract() == 0.0 && is_exact(value) => Some(Self::Signed(value as i64)),
+            _ => None,
+        }
     }
 
     /// The text of a number or boolean, unless digits of it were lost in reading it.
@@ -120,59 +116,19 @@ impl<'v, E: de::Error> Offer<'v, E> {
     fn is_empty(&self) -> bool {
         matches!(self.value, Scalar::Null | Scalar::Text(""))
     }
-
-    fn number<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        Self::new(self.value.as_number()).deserialize_any(visitor)
-    }
-
-    /// `5.0` means 5.
-    fn whole_number<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        match self.value.as_number() {
-            Scalar::Float(value) if value.fract() == 0.0 && is_exact(value) => visitor.visit_i64(value as i64),
-            value => Self::new(value).deserialize_any(visitor),
-        }
-    }
-
-    /// Types that are not text themselves ask for it in this way. To a time, the year one is no time.
-    fn parsed_text<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        match self.value {
-            Scalar::Text(text) if is_not_set(text) => Err(E::custom("a time that is not set")),
-            _ => self.text(visitor),
-        }
-    }
-
-    fn text<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        match self.value {
-            Scalar::Text(text) => visitor.visit_str(text),
-            value => match value.text() {
-                Some(text) => visitor.visit_string(text),
-                None => self.deserialize_any(visitor),
-            },
-        }
-    }
 }
 
 pub(super) fn nothing<E>() -> SeqDeserializer<std::iter::Empty<()>, E> {
     SeqDeserializer::new(std::iter::empty())
 }
 
-macro_rules! asked_for {
-    ($kind:ident: $($method:ident)*) => {
-        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-            self.$kind(visitor)
-        })*
-    };
-}
-
 impl<'de, E: de::Error> Deserializer<'de> for Offer<'_, E> {
     type Error = E;
 
-    asked_for! { parsed_text: deserialize_str }
-    asked_for! { text: deserialize_string deserialize_char deserialize_identifier }
-    asked_for! { number: deserialize_bool deserialize_f32 deserialize_f64 }
-    asked_for! { whole_number: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
-    deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128 }
-    forward_to_deserialize_any! { bytes byte_buf unit unit_struct tuple tuple_struct struct ignored_any }
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char string bytes byte_buf unit unit_struct tuple
+        tuple_struct struct identifier ignored_any
+    }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         match self.value {
@@ -182,6 +138,14 @@ impl<'de, E: de::Error> Deserializer<'de> for Offer<'_, E> {
             Scalar::Unsigned(value) => visitor.visit_u64(value),
             Scalar::Float(value) => visitor.visit_f64(value),
             Scalar::Text(text) => visitor.visit_str(text),
+        }
+    }
+
+    /// Types that are not text themselves ask for it in this way. To a time, the year one is no time.
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
+        match self.value {
+            Scalar::Text(text) if is_not_set(text) => Err(E::custom("a time that is not set")),
+            _ => self.deserialize_any(visitor),
         }
     }
 
