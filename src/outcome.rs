@@ -75,7 +75,7 @@ fn undecoded(received: Received) -> Error {
         true => Error::new(ErrorKind::Decode, "cannot decompress the response"),
         false => broke_off(),
     };
-    error.compressed(&received).with_received(received)
+    error.with_received(received)
 }
 
 fn broke_off() -> Error {
@@ -116,6 +116,6 @@ fn refused(received: Received) -> Error {
     let may_pass = matches!(received.status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504);
     let error = Error::new(ErrorKind::Service, "the service responded with");
     let error = error.with_fault(fault(&received)).retrying_after(received.retry_after());
-    let error = error.compressed(&received).with_received(received);
+    let error = error.with_received(received);
     if may_pass { error.retryable() } else { error }
 }

@@ -26,7 +26,8 @@ use crate::received::BYTE_ORDER_MARK;
 /// [`Decode`](crate::ErrorKind::Decode) with the path of the member at fault.
 pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    lenient::from_slice(body).map(|(value, _)| value).map_err(Error::from)
+    let read = lenient::from_slice(body).map(|(value, _)| value);
+    read.map_err(|error| Error::unreadable(&error.path, &error.source.to_string()))
 }
 
 /// The text of a member, whatever type the specification gives it; empty if it is absent.

@@ -190,7 +190,7 @@ fn refused(mut received: Received, secrets: &Secrets<'_>) -> Error {
     let kept = kept.into_iter().flatten().filter(|(_, value)| !value.to_str().is_ok_and(is_echo));
     received.headers = kept.collect();
     received.body = Bytes::new();
-    let error = no_token("the sign-in service responded with").with_fault(fault).compressed(&received);
+    let error = no_token("the sign-in service responded with").with_fault(fault);
     let error = error.with_received(received);
     let error = error.retrying_after(wait).redacted(secrets);
     if may_pass { error.retryable() } else { error }
