@@ -273,25 +273,24 @@ impl<'j> Visitor<'j> for &mut Members<'j> {
 
 /// A parameter of an authentication challenge, such as `Bearer error="invalid_token"`.
 fn auth_param(challenge: &str, name: &str) -> Option<String> {
-    let mut from = 0;
-    loop {
-        let start = from + challenge[from..].find(name)?;
-        from = start + name.len();
+    let value = challenge.match_indices(name).find_map(|(start, _)| {
         let is_whole = start == 0 || challenge[..start].ends_with([' ', ',', '\t']);
-        let Some(value) = challenge[from..].trim_start().strip_prefix('=').filter(|_| is_whole) else { continue };
-        let text = match value.trim_start().strip_prefix('"') {
-            None => value.trim_start().split([',', ' ']).next().unwrap_or_default().to_owned(),
-            Some(quoted) => {
-                let mut text = String::new();
-                let mut characters = quoted.chars();
-                while let Some(c) = characters.next().filter(|c| *c != '"') {
-                    text.extend(if c == '\\' { characters.next() } else { Some(c) });
-                }
-                text
-            }
-        };
-        return Some(text).filter(|text| !text.trim().is_empty());
-    }
+        challenge[start + name.len()..].trim_start().strip_prefix('=').filter(|_| is_whole)
+    });
+    let value = value?.trim_start();
+    let text = match value.strip_prefix('"') {
+        None => value.split([',', ' ']).next().unwrap_or_default().to_owned(),
+        Some(quoted) => {
+            let mut characters = quoted.chars();
+            let unescaped = iter::from_fn(|| match characters.next()? {
+                '"' => None,
+                '\\' => characters.next(),
+                c => Some(c),
+            });
+            unescaped.collect()
+        }
+    };
+    Some(text).filter(|text| !text.trim().is_empty())
 }
 
 /// An echo of the form that asks for a token, in which a secret may stand in any encoding.

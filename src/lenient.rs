@@ -113,15 +113,6 @@ pub(crate) fn from_slice_unless<T: DeserializeOwned>(
     body: &[u8],
     is_unusable: impl FnOnce(MembersSeen) -> bool,
 ) -> Read<T> {
-    let (value, unreadable, members) = read(body)?;
-    // Every member is optional, so any object would do.
-    if members == (MembersSeen::Unexpected { of_document: true }) || is_unusable(members) {
-        return Err(ReadError { members, ..ReadError::new("it has none of the documented members") });
-    }
-    Ok((value, unreadable))
-}
-
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Vec<UnreadableMember>, MembersSeen), ReadError> {
     let reading = Reading::default();
     let root = Place { reading: &reading, parent: None, step: Step::Root };
     // Checked once as a whole, which is faster than string by string.
@@ -132,11 +123,14 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Vec<UnreadableMember>, M
         json.end()?;
         found.ok_or_else(|| de::Error::custom("expected an object or a list"))
     });
-    let members = reading.members.get();
-    match read {
-        Ok(value) => Ok((value, reading.unreadable.into_inner(), members)),
-        Err(source) => Err(ReadError { path: reading.failed_at.into_inner().unwrap_or_default(), source, members }),
+    let Reading { unreadable, failed_at, members } = reading;
+    let (path, members) = (failed_at.into_inner().unwrap_or_default(), members.get());
+    let value = read.map_err(|source| ReadError { path, source, members })?;
+    // Every member is optional, so any object would do.
+    if members == (MembersSeen::Unexpected { of_document: true }) || is_unusable(members) {
+        return Err(ReadError { members, ..ReadError::new("it has none of the documented members") });
     }
+    Ok((value, unreadable.into_inner()))
 }
 
 /// What is known of one reading as a whole.

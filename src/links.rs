@@ -324,14 +324,10 @@ fn encoded(text: &str) -> String {
 }
 
 /// Headers of links that are not sent: of single connections, for other methods than GET, or secrets.
+#[rustfmt::skip]
 const UNSENT: [&str; 7] = [
-    "cookie",
-    "http2-settings",
-    "keep-alive",
-    "proxy-connection",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
+    "cookie", "http2-settings", "keep-alive", "proxy-connection",
+    "x-http-method", "x-http-method-override", "x-method-override",
 ];
 
 /// The headers of a link that are not the client's own.
