@@ -111,10 +111,12 @@ impl Fault {
     ///
     /// The newest table of Microsoft's has such errors ("OK 200, 400072"), of another API of the service.
     pub(crate) fn read_success(body: &[u8], seen: MembersSeen) -> Option<Self> {
+        if seen == MembersSeen::Expected {
+            return None;
+        }
         let json = String::from_utf8_lossy(body);
         let members = Members::of(&json);
-        let has_others = || members.0.keys().any(|name| !MEMBERS.contains(&name.as_str()));
-        if seen == MembersSeen::Expected || seen == MembersSeen::Any && has_others() {
+        if seen == MembersSeen::Any && !members.0.keys().all(|name| MEMBERS.contains(&name.as_str())) {
             return None;
         }
         let (fault, status) = (Self::read(body), members.text("statuscode"));
