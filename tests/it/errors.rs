@@ -122,6 +122,16 @@ async fn a_fault_that_is_broken_keeps_what_came_before() {
 }
 
 #[tokio::test]
+async fn a_member_that_cannot_be_read_does_not_lose_those_behind_it() {
+    let too_deep = "[".repeat(200) + &"]".repeat(200);
+    for broken in ["[1e999]", r#""cut \ud83d""#, &too_deep] {
+        let body = format!(r#"{{"data":{broken},"code":"800003"}}"#);
+        let error = failing("500 Internal Server Error", &[], &body).await;
+        assert_eq!((error.code(), error.data()), (Some("800003"), None), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn the_faults_of_other_gateways_are_read_too() {
     for (body, code, description) in [
         (r#"{"error":{"code":"InvalidTenant","message":"No such tenant."}}"#, Some("InvalidTenant"), "No such tenant."),
