@@ -87,6 +87,82 @@ pub type TokenFuture<'a> = Pin<Box<dyn Future<Output = Result<AccessToken, Error
 /// # Ok(())
 /// # }
 /// ```
+///
+/// One that signs in with a client assertion, as a certificate or another identity provider makes it, and keeps
+/// the token until the service refuses it:
+///
+/// ```
+/// use std::sync::Mutex;
+///
+/// use partner_center_devices::{AccessToken, Credential, Error};
+/// use partner_center_devices::{TokenFuture, TokenRequest, reqwest};
+///
+/// struct Assertion {
+///     tenant: String,
+///     client_id: String,
+///     http: reqwest::Client,
+///     kept: Mutex<Option<AccessToken>>,
+/// }
+///
+/// impl Assertion {
+///     /// The assertion: a JSON Web Token, signed by the certificate.
+///     fn signed(&self) -> String {
+///         "eyJ0eXAiOiJKV1QiLCJhbGciOiJQUzI1NiJ9".to_owned()
+///     }
+///
+///     async fn sign_in(&self, request: &TokenRequest) -> Result<AccessToken, Error> {
+///         let authority = request.cloud().authority();
+///         let form = [
+///             ("grant_type", "client_credentials"),
+///             ("client_id", &self.client_id),
+///             ("scope", request.cloud().scope()),
+///             ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+///             ("client_assertion", &self.signed()),
+///         ];
+///         let url = format!("{authority}/{}/oauth2/v2.0/token", self.tenant);
+///         let response = self.http.post(url).form(&form).send().await;
+///         let body = response.map_err(Error::credential)?.bytes().await;
+///         let body = body.map_err(Error::credential)?;
+///         let body: serde_json::Value =
+///             serde_json::from_slice(&body).map_err(Error::credential)?;
+///         match body["access_token"].as_str() {
+///             Some(token) => Ok(AccessToken::new(token)),
+///             None => Err(Error::credential(body["error_codes"].to_string())),
+///         }
+///     }
+/// }
+///
+/// impl Credential for Assertion {
+///     fn token<'a>(&'a self, request: &'a TokenRequest) -> TokenFuture<'a> {
+///         Box::pin(async move {
+///             if let Some(token) = self.kept.lock().unwrap().clone() {
+///                 return Ok(token);
+///             }
+///             let token = self.sign_in(request).await?;
+///             *self.kept.lock().unwrap() = Some(token.clone());
+///             Ok(token)
+///         })
+///     }
+///
+///     fn refused(&self, _: &AccessToken) {
+///         *self.kept.lock().unwrap() = None;
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let emulator = partner_center_devices::emulator::Emulator::start().await?;
+/// # let credential = Assertion {
+/// #     tenant: "contoso.com".to_owned(),
+/// #     client_id: "8f5a1f6e-0a0b-4c58-9d34-0f9f5a3c2b77".to_owned(),
+/// #     http: reqwest::Client::builder().no_proxy().build()?,
+/// #     kept: Mutex::default(),
+/// # };
+/// # let cloud = emulator.cloud();
+/// # let partner = partner_center_devices::PartnerCenter::builder(credential).cloud(cloud).build()?;
+/// # partner.customers().by_id(emulator.example_customer()).device_batches().get().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a credential",
     label = "expected a credential",

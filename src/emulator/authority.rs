@@ -84,7 +84,7 @@ impl Authority {
             return bad_request("invalid_request");
         }
         match given("grant_type").map(String::as_str) {
-            Some("client_credentials") if given("client_secret").is_none() => {
+            Some("client_credentials") if given("client_secret").or(given("client_assertion")).is_none() => {
                 refusal(StatusCode::UNAUTHORIZED, "invalid_client", None)
             }
             Some("client_credentials") => self.give(false),
