@@ -42,8 +42,11 @@ impl Coding {
 }
 
 /// A body that takes no more than its bound.
+#[derive(Default)]
 pub(crate) struct Bounded {
     pub(crate) bytes: Vec<u8>,
+    /// The length that was announced.
+    length: usize,
     limit: usize,
     pub(crate) is_over: bool,
 }
@@ -53,6 +56,9 @@ impl Write for Bounded {
         if self.bytes.len() + bytes.len() > self.limit {
             self.is_over = true;
             return Err(io::Error::other("the body is larger than the bound"));
+        }
+        if self.bytes.is_empty() {
+            self.bytes.reserve_exact(self.length);
         }
         self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -74,8 +80,9 @@ pub(crate) enum Decoder {
 }
 
 impl Decoder {
-    pub(crate) fn new(coding: Coding, limit: usize) -> Self {
-        Self::Empty(coding, Bounded { bytes: Vec::new(), limit, is_over: false })
+    /// `length` is what is announced, 0 if nothing is: as much as that is taken to come.
+    pub(crate) fn new(coding: Coding, length: usize, limit: usize) -> Self {
+        Self::Empty(coding, Bounded { length, limit, ..Bounded::default() })
     }
 
     /// Takes the next piece of the body as it came.
@@ -117,7 +124,6 @@ impl Decoder {
             Self::Zlib(body) => body.get_mut(),
             Self::Deflate(body) => body.get_mut(),
         };
-        let bytes = std::mem::take(&mut body.bytes);
-        (Bounded { bytes, limit: body.limit, is_over: body.is_over }, finished)
+        (std::mem::take(body), finished)
     }
 }

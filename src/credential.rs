@@ -37,7 +37,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::HeaderValue;
+use http::header::InvalidHeaderValue;
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::cloud::Cloud;
@@ -257,7 +260,14 @@ impl TokenRequest {
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct AccessToken(SecretString);
+pub struct AccessToken(Arc<Token>);
+
+#[derive(Debug)]
+struct Token {
+    text: SecretString,
+    /// The value of the `Authorization` header, made once, or why there is none.
+    authorization: Result<HeaderValue, String>,
+}
 
 /// A token as it was issued.
 #[derive(Clone)]
@@ -273,24 +283,31 @@ impl AccessToken {
     /// `Bearer` before it are dropped, and so are characters of zero width. What cannot be a token even
     /// so is a [`Credential`](crate::ErrorKind::Credential) error of each call, before anything is sent.
     pub fn new(token: impl Into<String>) -> Self {
-        Self(pasted_token(token))
+        let text = pasted_token(token);
+        let authorization = match access_token_problem(text.expose_secret()) {
+            Some(reason) => Err(reason),
+            None => bearer(text.expose_secret()).map_err(|_| "the access token does not fit into a header".to_owned()),
+        };
+        Self(Arc::new(Token { text, authorization }))
     }
 
     /// Its text. It is a secret: whoever has it can call the service until it expires.
     pub fn expose(&self) -> &str {
-        self.0.expose_secret()
+        self.0.text.expose_secret()
     }
 
     /// The value of the `Authorization` header.
     pub(crate) fn authorization(&self) -> Result<HeaderValue, Error> {
-        if let Some(reason) = access_token_problem(self.expose()) {
-            return Err(Error::credential(reason));
-        }
-        let mut value = HeaderValue::try_from(format!("Bearer {}", self.expose()))
-            .map_err(|_| Error::credential("the access token does not fit into a header"))?;
-        value.set_sensitive(true);
-        Ok(value)
+        self.0.authorization.clone().map_err(Error::credential)
     }
+}
+
+/// All its copies share one memory, which is zeroed with the last of them.
+fn bearer(token: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    let memory = Bytes::from_owner(Zeroizing::new(format!("Bearer {token}")));
+    let mut value = HeaderValue::from_maybe_shared(memory)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 impl From<String> for AccessToken {

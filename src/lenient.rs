@@ -173,6 +173,7 @@ impl fmt::Display for Place<'_> {
 }
 
 impl<'p> Place<'p> {
+    #[inline]
     fn below(&'p self, step: Step<'p>) -> Self {
         Self { reading: self.reading, parent: Some(self), step }
     }

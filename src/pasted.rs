@@ -53,14 +53,12 @@ pub(crate) fn check_secret(what: &str, secret: SecretString) -> Result<SecretStr
 
 /// Why this cannot be an access token by RFC 6750.
 pub(crate) fn access_token_problem(token: &str) -> Option<String> {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~' | '+' | '/');
     let unpadded = token.trim_end_matches('=');
-    // Each attempt asks, so a good token is told by one look at its bytes.
-    let odd = unpadded.bytes().position(|byte| !is_allowed(byte));
     if token.is_empty() {
         return Some("the access token is empty".to_owned());
     }
-    let odd = unpadded[odd?..].chars().next()?;
+    let odd = unpadded.chars().find(|c| !is_allowed(*c))?;
     if is_json_object(token) {
         return Some("the access token is a whole token response in JSON: pass only its access_token".to_owned());
     }

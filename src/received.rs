@@ -105,15 +105,19 @@ pub(crate) async fn read(response: &mut reqwest::Response, limit: usize) -> (Rec
             return (received, Ok(()));
         }
     };
-    received.over_bounds = response.content_length().is_some_and(|length| length > limit as u64);
+    let length = response.content_length().and_then(|length| usize::try_from(length).ok());
+    received.over_bounds = length.is_some_and(|length| length > limit);
     if received.over_bounds {
         return (received, Ok(()));
     }
-    let mut decoder = Decoder::new(coding, limit);
+    let mut decoder = Decoder::new(coding, length.unwrap_or_default(), limit);
+    // A body without coding that came in one piece: kept as it is.
+    let mut whole = Bytes::new();
     let mut end = Ok(());
     let mut written = Ok(());
     while written.is_ok() {
         match response.chunk().await {
+            Ok(Some(chunk)) if coding == Coding::Identity && length == Some(chunk.len()) => whole = chunk,
             Ok(Some(chunk)) => (decoder, written) = decoder.write(&chunk),
             Ok(None) => break,
             Err(error) => {
@@ -123,8 +127,9 @@ pub(crate) async fn read(response: &mut reqwest::Response, limit: usize) -> (Rec
         }
     }
     let (body, finished) = decoder.finish();
+    let bytes = if whole.is_empty() { body.bytes.into() } else { whole };
     // Three bytes of it can become half a kilobyte of memory. Braces within texts count, too.
-    let objects = body.bytes.iter().filter(|byte| **byte == b'{').count();
+    let objects = memchr::memchr_iter(b'{', &bytes).count();
     received.over_bounds = body.is_over || objects > MOST_OBJECTS_OF_ANY + limit / 64;
     if received.over_bounds {
         return (received, end);
@@ -133,12 +138,11 @@ pub(crate) async fn read(response: &mut reqwest::Response, limit: usize) -> (Rec
         Err(_) if end.is_ok() => received.undecoded = Some(format!("it is not valid {}", coding.name())),
         Ok(()) if end.is_ok() && coding != Coding::Identity => {
             received.headers.remove(CONTENT_ENCODING);
-            received.headers.insert(CONTENT_LENGTH, body.bytes.len().into());
+            received.headers.insert(CONTENT_LENGTH, bytes.len().into());
         }
         _ => {}
     }
-    let body = Bytes::from(body.bytes);
-    received.body = body.strip_prefix(BYTE_ORDER_MARK).map_or(body.clone(), |text| body.slice_ref(text));
+    received.body = bytes.strip_prefix(BYTE_ORDER_MARK).map_or(bytes.clone(), |text| bytes.slice_ref(text));
     (received, end)
 }
 

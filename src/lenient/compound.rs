@@ -300,8 +300,9 @@ impl Struct {
 }
 
 /// A struct of more than 64 fields has no bit for the others, and serde refuses them when they come twice.
+#[inline]
 fn bit(field: usize) -> u64 {
-    u32::try_from(field).ok().and_then(|field| 1_u64.checked_shl(field)).unwrap_or_default()
+    if field < 64 { 1 << field } else { 0 }
 }
 
 /// The field that a name stands for, if the derived code has not had it yet.
