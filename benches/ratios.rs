@@ -60,7 +60,7 @@ fn main() {
     }
     row("token, kept by an `AppOnlyCredential`, 1 device: wall (CPU)", "≤ 1.05", &|| {
         let credential = AppOnlyCredential::new("contoso", common::CUSTOMER, "secret").unwrap();
-        figures(calls(&server.pair_with(Of::Devices(1), "", credential), 3_000))
+        figures(calls(&server.pair_with(Of::Devices(1), credential), 3_000))
     });
     row("fan_out, 20,000 calls, 64 in flight: throughput", "≥ 1.00", &|| fan_out(&server, false));
     row("fan_out, the same as 64 tasks: throughput", "≥ 1.00", &|| fan_out(&server, true));

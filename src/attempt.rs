@@ -24,15 +24,16 @@ pub(crate) struct Attempt {
     /// From 1.
     pub(crate) number: u32,
     pub(crate) url_template: Option<&'static str>,
-    pub(crate) headers: HeaderMap,
     pub(crate) timeout: Duration,
     pub(crate) body_limit: usize,
     pub(crate) exchange: Arc<Mutex<Exchange>>,
 }
 
-/// What went out and what came back, for the send loop.
+/// What is to go out, and then what went out and what came back, for the send loop.
 #[derive(Debug)]
 pub(crate) struct Exchange {
+    /// Those of the call, until the request has them.
+    headers: HeaderMap,
     pub(crate) span: Span,
     pub(crate) method: Method,
     /// Without query.
@@ -40,16 +41,16 @@ pub(crate) struct Exchange {
     pub(crate) received: Option<Received>,
 }
 
-impl Default for Exchange {
-    fn default() -> Self {
-        Self { span: Span::none(), method: Method::default(), url: None, received: None }
+impl Exchange {
+    pub(crate) fn of(headers: HeaderMap) -> Self {
+        Self { headers, span: Span::none(), method: Method::default(), url: None, received: None }
     }
 }
 
 impl Attempt {
     /// What was sent and what came back, even if it broke off.
     pub(crate) fn take_exchange(&self) -> Exchange {
-        mem::take(&mut *self.lock())
+        mem::replace(&mut *self.lock(), Exchange::of(HeaderMap::new()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Exchange> {
@@ -58,28 +59,33 @@ impl Attempt {
 
     /// Writes the headers of the call over whatever the generated client or the HTTP client set.
     pub(crate) fn prepare(&self, request: &mut reqwest::Request) {
-        request.headers_mut().extend(self.headers.clone());
+        request.headers_mut().extend(mem::take(&mut self.lock().headers));
         *request.timeout_mut() = Some(self.timeout);
     }
 
     /// Sends the request and reads the response whole, within the bound.
-    pub(crate) async fn exchange(
+    pub(crate) fn exchange(
         &self,
         client: &reqwest::Client,
         request: reqwest::Request,
-    ) -> reqwest::Result<reqwest::Response> {
+    ) -> impl Future<Output = reqwest::Result<reqwest::Response>> {
         let span = trace::request(&request, self.url_template, self.number);
-        let (method, mut url) = (request.method().clone(), request.url().clone());
+        let mut url = request.url().clone();
         url.set_query(None);
-        *self.lock() = Exchange { span: span.clone(), method, url: Some(url), received: None };
-        let exchange = async {
-            let mut response = client.execute(request).await?;
+        {
+            let mut exchange = self.lock();
+            (exchange.span, exchange.method, exchange.url) = (span.clone(), request.method().clone(), Some(url));
+        }
+        // Here and not in the future, which would keep room for the request to its end.
+        let response = span.in_scope(|| client.execute(request));
+        let exchange = async move {
+            let mut response = response.await?;
             let (received, end) = read(&mut response, self.body_limit).await;
             self.lock().received = Some(received);
             // The generated client looks at the status only.
             end.map(|()| response)
         };
-        exchange.instrument(span).await
+        exchange.instrument(span)
     }
 }
 
@@ -118,7 +124,11 @@ impl ClientHooks<Attempt> for generated::Client {
         Ok(())
     }
 
-    async fn exec(&self, request: reqwest::Request, _: &OperationInfo) -> reqwest::Result<reqwest::Response> {
-        self.inner.exchange(&self.client, request).await
+    fn exec(
+        &self,
+        request: reqwest::Request,
+        _: &OperationInfo,
+    ) -> impl Future<Output = reqwest::Result<reqwest::Response>> {
+        self.inner.exchange(&self.client, request)
     }
 }

@@ -1,6 +1,6 @@
 //! The send loop, through which every call goes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::header;
@@ -15,6 +15,7 @@ use crate::generated;
 use crate::limits;
 use crate::next::{Call, Next, next};
 use crate::outcome::classify;
+use crate::redact::Secrets;
 use crate::response::Response;
 use crate::trace;
 
@@ -76,20 +77,19 @@ impl PartnerCenter {
         let attempt = Attempt {
             number: call.attempts,
             url_template: call.url_template,
-            headers,
             timeout,
             body_limit: shared.max_body_size,
-            exchange: Arc::default(),
+            exchange: Arc::new(Mutex::new(Exchange::of(headers))),
         };
         let base_url = shared.base_url.as_str().trim_end_matches('/');
         let client = generated::Client::new_with_client(base_url, shared.http.clone(), attempt.clone());
         let result = run(client).await;
-        let Exchange { span, method, url, received } = attempt.take_exchange();
+        let Exchange { span, method, url, received, .. } = attempt.take_exchange();
         call.method = method;
         call.url = url.or(call.url.take());
         let refused = call.refused.iter().map(|(refused, _)| refused);
-        let tokens: Vec<_> = refused.chain([&token]).map(AccessToken::expose).collect();
-        let outcome = classify(result, received, &tokens).map(|(body, unreadable, received)| Response {
+        let secrets = Secrets::new(refused.chain([&token]).map(AccessToken::expose));
+        let outcome = classify(result, received, &secrets).map(|(body, unreadable, received)| Response {
             body,
             unreadable,
             received,

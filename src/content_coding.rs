@@ -74,9 +74,10 @@ pub(crate) enum Decoder {
     /// Nothing has come yet. Its first byte says which of two formats `deflate` is.
     Empty(Coding, Bounded),
     Identity(Bounded),
-    Gzip(MultiGzDecoder<Bounded>),
-    Zlib(ZlibDecoder<Bounded>),
-    Deflate(DeflateDecoder<Bounded>),
+    // In boxes, because every call has room for a decoder.
+    Gzip(Box<MultiGzDecoder<Bounded>>),
+    Zlib(Box<ZlibDecoder<Bounded>>),
+    Deflate(Box<DeflateDecoder<Bounded>>),
 }
 
 impl Decoder {
@@ -94,10 +95,10 @@ impl Decoder {
             Self::Empty(Coding::Gzip, body) if matches!(first, b'{' | b'[' | b'<' | b'\n' | b'\r' | b' ') => {
                 Self::Identity(body)
             }
-            Self::Empty(Coding::Gzip, body) => Self::Gzip(MultiGzDecoder::new(body)),
+            Self::Empty(Coding::Gzip, body) => Self::Gzip(MultiGzDecoder::new(body).into()),
             // By RFC 9110 it has zlib's header; some send it without. That begins with the method, which is 8.
-            Self::Empty(Coding::Deflate, body) if first & 0x0f == 8 => Self::Zlib(ZlibDecoder::new(body)),
-            Self::Empty(Coding::Deflate, body) => Self::Deflate(DeflateDecoder::new(body)),
+            Self::Empty(Coding::Deflate, body) if first & 0x0f == 8 => Self::Zlib(ZlibDecoder::new(body).into()),
+            Self::Empty(Coding::Deflate, body) => Self::Deflate(DeflateDecoder::new(body).into()),
             decoder => decoder,
         };
         let written = match &mut decoder {

@@ -131,6 +131,7 @@ mod tests {
     use crate::generated;
     use crate::outcome::classify;
     use crate::received::Received;
+    use crate::redact::Secrets;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -147,7 +148,7 @@ mod tests {
         let (head, body) = response.body(bytes::Bytes::new()).unwrap().into_parts();
         let received =
             Received { status: head.status, headers: head.headers, body, over_bounds: false, undecoded: None };
-        classify::<()>(Err(generated::Error::Custom(String::new())), Some(received), &[]).unwrap_err()
+        classify::<()>(Err(generated::Error::Custom(String::new())), Some(received), &Secrets::new([])).unwrap_err()
     }
 
     fn decide(call: &mut Call<'_>, policy: &RetryPolicy, error: Error, may_retry: bool) -> Next<()> {

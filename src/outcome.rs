@@ -14,15 +14,14 @@ use crate::received::Received;
 use crate::redact::Secrets;
 use crate::transport::Trouble;
 
-/// No response may bring the tokens of the call to light.
+/// No response may bring the secrets of the call, which are its tokens, to light.
 pub(crate) fn classify<T>(
     outcome: Result<generated::ResponseValue<T>, generated::Error>,
     mut received: Option<Received>,
-    tokens: &[&str],
+    secrets: &Secrets<'_>,
 ) -> Result<(T, Vec<UnreadableMember>, Received), Error> {
-    let secrets = Secrets::new(tokens.iter().copied());
     if let Some(received) = received.as_mut().filter(|received| received.status.is_success()) {
-        received.redact_success(&secrets);
+        received.redact_success(secrets);
     }
     match (outcome, received) {
         (Err(_), Some(received)) if !received.status.is_success() => Err(refused(received)),
@@ -47,12 +46,12 @@ pub(crate) fn classify<T>(
                     let refusal = Error::new(ErrorKind::Service, "the service responded with an error and status");
                     Err(refusal.with_fault(fault).with_received(received))
                 }
-                None => Err(unreadable(error, &secrets).with_received(received)),
+                None => Err(unreadable(error, secrets).with_received(received)),
             },
         },
         _ => Err(Error::config("the request cannot be built")),
     }
-    .map_err(|error| error.redacted(&secrets))
+    .map_err(|error| error.redacted(secrets))
 }
 
 /// The service responded with a body that cannot be read.

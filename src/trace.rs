@@ -30,10 +30,9 @@ pub(crate) fn call(operation: &str, url_template: Option<&str>, ids: CallIds) ->
 /// The span of the n-th request of a call, from 1.
 pub(crate) fn request(request: &Request, url_template: Option<&str>, n: u32) -> Span {
     let (method, url) = (request.method().as_str(), request.url());
-    let name = [method, url_template.unwrap_or_default()].join(" ");
     info_span!(
         "http_request",
-        otel.name = name.trim_end(),
+        otel.name = [method, url_template.unwrap_or_default()].join(" ").trim_end(),
         otel.kind = "client",
         http.request.method = method,
         http.request.resend_count = n.checked_sub(1).filter(|count| *count > 0),

@@ -11,7 +11,9 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use partner_center_devices::models::{BatchUploadDetails, DeviceBatchCollection};
-use partner_center_devices::{AccessToken, BatchUploadStatus, Cloud, Credential, DeviceBatches, PartnerCenter};
+use partner_center_devices::{
+    AccessToken, BatchUploadStatus, Builder, Cloud, Credential, DeviceBatches, PartnerCenter,
+};
 
 pub use self::counted::{allocations, instructions, peak};
 use self::twin::{Batches, Upload, read};
@@ -89,25 +91,15 @@ impl Server {
 
     /// Both, for a response of this kind. The server does as `manner` says: nothing special if it is empty.
     pub fn pair(&self, of: Of, manner: &str) -> Pair {
-        self.pair_with(of, manner, AccessToken::new(token()))
+        let base_url = format!("http://{}/{}/{manner}", self.address, of.path());
+        Pair::new(of, &base_url, PartnerCenter::builder(AccessToken::new(token())).base_url(&base_url))
     }
 
-    pub fn pair_with(&self, of: Of, manner: &str, credential: impl Credential + 'static) -> Pair {
-        let path = match of {
-            Of::Devices(_) => format!("batchJobStatus/{UPLOAD}"),
-            Of::Batches(_) => "deviceBatches".to_owned(),
-        };
-        let base_url = format!("http://{}/{}/{manner}", self.address, of.path());
+    /// The same with a client that signs in.
+    pub fn pair_with(&self, of: Of, credential: impl Credential + 'static) -> Pair {
+        let base_url = format!("http://{}/{}", self.address, of.path());
         let cloud = Cloud::custom(&base_url, format!("http://{}", self.address)).unwrap();
-        let partner = PartnerCenter::builder(credential).cloud(cloud).build().unwrap();
-        let customer = partner.customers().by_id(CUSTOMER.parse().unwrap());
-        let url = format!("{}/v1/customers/{CUSTOMER}/{path}", base_url.trim_end_matches('/'));
-        Pair {
-            of,
-            upload: customer.batch_upload_status().by_id(UPLOAD.parse().unwrap()),
-            batches: customer.device_batches(),
-            twin: twin::Twin::new(url),
-        }
+        Pair::new(of, &base_url, PartnerCenter::builder(credential).cloud(cloud))
     }
 }
 
@@ -130,6 +122,20 @@ pub struct Pair {
 }
 
 impl Pair {
+    fn new(of: Of, base_url: &str, client: Builder) -> Self {
+        let customer = client.build().unwrap().customers().by_id(CUSTOMER.parse().unwrap());
+        let path = match of {
+            Of::Devices(_) => format!("batchJobStatus/{UPLOAD}"),
+            Of::Batches(_) => "deviceBatches".to_owned(),
+        };
+        Self {
+            of,
+            upload: customer.batch_upload_status().by_id(UPLOAD.parse().unwrap()),
+            batches: customer.device_batches(),
+            twin: twin::Twin::new(format!("{}/v1/customers/{CUSTOMER}/{path}", base_url.trim_end_matches('/'))),
+        }
+    }
+
     pub async fn client(&self) {
         match self.of {
             Of::Devices(count) => assert_eq!(self.upload.get().await.unwrap().devices_status.len(), count),
