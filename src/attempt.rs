@@ -59,7 +59,10 @@ impl Attempt {
 
     /// Writes the headers of the call over whatever the generated client or the HTTP client set.
     pub(crate) fn prepare(&self, request: &mut reqwest::Request) {
-        request.headers_mut().extend(mem::take(&mut self.lock().headers));
+        let own = mem::take(&mut self.lock().headers);
+        for (name, value) in &mem::replace(request.headers_mut(), own) {
+            request.headers_mut().entry(name).or_insert_with(|| value.clone());
+        }
         *request.timeout_mut() = Some(self.timeout);
     }
 

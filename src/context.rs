@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::HeaderMap;
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 use crate::error::Error;
 use crate::headers::{CallIds, X_LOCALE, filled_header_value, further_headers};
@@ -15,7 +15,7 @@ use crate::headers::{CallIds, X_LOCALE, filled_header_value, further_headers};
 ///
 /// ```
 /// use partner_center_devices::RequestContext;
-/// use uuid::Uuid;
+/// use uuid::{Builder, Uuid};
 ///
 /// let context = RequestContext::new().correlation_id(Uuid::new_v4()).locale("de-DE");
 /// ```
@@ -118,10 +118,10 @@ impl RequestContext {
 
     /// The ids of one call: the caller's, or fresh ones.
     pub(crate) fn ids(&self) -> CallIds {
-        CallIds {
-            request_id: self.request_id.unwrap_or_else(Uuid::new_v4),
-            correlation_id: self.correlation_id.unwrap_or_else(Uuid::new_v4),
-        }
+        let request_id = self.request_id.unwrap_or_else(Uuid::new_v4);
+        // Made of the other by chance: to ask the system for more of it takes as long as all else here.
+        let another = || Builder::from_random_bytes((request_id.as_u128() ^ fastrand::u128(..)).to_ne_bytes());
+        CallIds { request_id, correlation_id: self.correlation_id.unwrap_or_else(|| another().into_uuid()) }
     }
 
     /// Puts the locale and the further headers, if they are set, instead of the client's.
