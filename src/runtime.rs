@@ -1,10 +1,18 @@
 //! What the generated client takes from progenitor's runtime; [`ResponseValue`] is ours.
 
+use std::borrow::Cow;
+
 use serde::de::DeserializeOwned;
 
 use crate::lenient::{self, Read};
 
-pub(crate) use progenitor_client::{ClientHooks, ClientInfo, Error, OperationInfo, RequestBuilderExt, encode_path};
+pub(crate) use progenitor_client::{ClientHooks, ClientInfo, Error, OperationInfo, RequestBuilderExt};
+
+/// An ID has nothing to encode, and most parameters are IDs.
+pub(crate) fn encode_path(text: &str) -> Cow<'_, str> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if is_plain { text.into() } else { progenitor_client::encode_path(text).into() }
+}
 
 /// How to read the body of a success. The generated client knows this only; the body itself is read
 /// where the rest of the response is.
