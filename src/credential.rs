@@ -249,7 +249,7 @@ impl TokenRequest {
 /// An access token for the Partner Center API.
 ///
 /// As a credential it is used for every call, until the service refuses it: tokens live for about
-/// an hour. `Debug` does not show it, and its memory is zeroed when it is dropped.
+/// an hour. `Debug` does not show it. Its clones share their memory, which is zeroed with the last of them.
 ///
 /// ```
 /// use partner_center_devices::{AccessToken, PartnerCenter};
