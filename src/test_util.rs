@@ -11,6 +11,7 @@ use crate::lenient;
 use crate::models::BatchUploadDetails;
 use crate::outcome::classify;
 use crate::received::Received;
+use crate::redact::Secrets;
 use crate::response::Response;
 use crate::runtime::ResponseValue;
 
@@ -66,7 +67,7 @@ impl<T: DeserializeOwned> Response<T> {
             _ => Err(generated::Error::Custom(String::new())),
         };
         let ids = RequestContext::new().ids();
-        match classify(outcome, Some(received(head.status, head.headers, body.into())), &[]) {
+        match classify(outcome, Some(received(head.status, head.headers, body.into())), &Secrets::new([])) {
             Ok((body, unreadable, received)) => Ok(Self { body, unreadable, received, ids, attempts: 1 }),
             Err(error) => Err(error.of_call(ids, 1)),
         }
