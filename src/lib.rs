@@ -53,7 +53,7 @@ mod wait;
 mod watch;
 
 // The crates whose types stand in the API, so that a program needs no second version of them.
-pub use {chrono, http, reqwest, serde_json, url, uuid};
+pub use {bytes, chrono, http, reqwest, serde_json, url, uuid};
 
 pub use builder::Builder;
 pub use client::PartnerCenter;
