@@ -30,10 +30,10 @@ struct Args {
     #[arg(long, value_name = "URI", conflicts_with_all = ["customer_id", "tracking_id"])]
     location: Option<String>,
     /// The interval between requests, such as 30s; default: from 5s growing to 30s
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = common::duration)]
     interval: Option<Duration>,
     /// How long to wait, such as 10m; default: 1h
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = common::duration)]
     timeout: Option<Duration>,
     /// How to show the last status
     #[arg(long, value_enum, default_value_t)]

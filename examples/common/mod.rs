@@ -6,6 +6,7 @@ use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::process::{self, ExitCode};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
@@ -120,6 +121,14 @@ pub enum Format {
 /// Writes a response as JSON.
 pub fn say_json(response: &impl Serialize) -> Result<()> {
     say(serde_json::to_string_pretty(response)?)
+}
+
+/// A duration such as `10m` or `1h 30m`; a number alone is in seconds.
+pub fn duration(text: &str) -> std::result::Result<Duration, String> {
+    match text.trim().parse() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string()),
+        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
+    }
 }
 
 /// The ID from the command line, or the example of the emulator.

@@ -42,10 +42,10 @@ struct Args {
     #[arg(long, value_name = "CALLS", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: u16,
     /// Wait for uploads to end, and ask at this interval, such as 30s
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = common::duration)]
     interval: Option<Duration>,
     /// Wait for uploads to end, each for at most this long, such as 10m
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = common::duration)]
     timeout: Option<Duration>,
     #[command(flatten)]
     service: ServiceArgs,

@@ -177,7 +177,7 @@ async fn the_token_of_the_environment_and_the_ids_of_the_command_line_are_sent()
         }
         let code = if name == "wait_for_batch_upload" { 3 } else { 0 };
         if name == "wait_for_batch_upload" {
-            command.args(["--interval", "0", "--timeout", "9s"]);
+            command.args(["--interval", "0.01", "--timeout", "9"]);
         }
         let ran = run(command).await.prints(&[shown]);
         assert_eq!(ran.code, Some(code), "{ran:?}");
@@ -405,6 +405,7 @@ async fn mistakes_in_options_are_explained_with_advice() {
     for (name, arguments, said) in [
         ("get_device_batches", "--customer-id x", "invalid value 'x' for '--customer-id <GUID>'"),
         ("wait_for_batch_upload", "--timeout soon", "invalid value 'soon' for '--timeout <DURATION>'"),
+        ("wait_for_batch_upload", "--timeout=-5", "invalid value '-5' for '--timeout <DURATION>'"),
         ("get_device_batches", "--custmer-id x", "tip: a similar argument exists: '--customer-id'"),
         ("sweep", "--format yaml", "[possible values: table, csv, jsonl]"),
     ] {
