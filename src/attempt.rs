@@ -59,10 +59,7 @@ impl Attempt {
 
     /// Writes the headers of the call over whatever the generated client or the HTTP client set.
     pub(crate) fn prepare(&self, request: &mut reqwest::Request) {
-        let own = mem::take(&mut self.lock().headers);
-        for (name, value) in &mem::replace(request.headers_mut(), own) {
-            request.headers_mut().entry(name).or_insert_with(|| value.clone());
-        }
+        request.headers_mut().extend(mem::take(&mut self.lock().headers));
         *request.timeout_mut() = Some(self.timeout);
     }
 

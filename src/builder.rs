@@ -224,18 +224,10 @@ impl Builder {
         };
         let may_go_without = on_loopback && base_url.scheme() == "http";
         // The caller's own can be built once only, so another one is tried.
-        let is_bare = || reqwest::Client::builder().build().is_err_and(|error| has_no_certificates(&error));
-        let http = match self.http_client {
-            Some(http) if may_go_without && is_bare() => settled(without_roots(http)).build(),
-            Some(http) => settled(http).build(),
-            None => match settled(reqwest::Client::builder()).build() {
-                Err(error) if may_go_without && has_no_certificates(&error) => {
-                    settled(without_roots(reqwest::Client::builder())).build()
-                }
-                built => built,
-            },
-        };
-        let http = http.map_err(|error| {
+        let has_no_roots = || reqwest::Client::builder().build().is_err_and(|error| has_no_certificates(&error));
+        let http = self.http_client.unwrap_or_default();
+        let http = if may_go_without && has_no_roots() { without_roots(http) } else { http };
+        let http = settled(http).build().map_err(|error| {
             let message = match has_no_certificates(&error) {
                 true => {
                     "this machine has no certificates to check servers by: install the package ca-certificates, \

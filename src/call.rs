@@ -37,7 +37,6 @@ impl PartnerCenter {
                 match next(&mut call, outcome, policy, policy.jitter(), || limits.may_retry()) {
                     Next::Done(outcome) => return outcome,
                     Next::Now => {
-                        call.log_retry(Duration::ZERO);
                         call.refused.iter().for_each(|(token, _)| self.shared.credential.refused(token));
                     }
                     Next::After(delay) => {
@@ -66,6 +65,10 @@ impl PartnerCenter {
     {
         let shared = &self.shared;
         let token = self.admit(call).await?;
+        // Only now is it known that there is another token.
+        if call.last.as_ref().is_some_and(Error::refuses_token) {
+            call.log_retry(Duration::ZERO);
+        }
         let timeout = shared.attempt_timeout.min(call.deadline.left());
         if timeout.is_zero() {
             return Err(limits::out_of_time());

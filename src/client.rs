@@ -66,14 +66,16 @@ use crate::retry::RetryPolicy;
 /// # Logs
 ///
 /// Each call is a `tracing` span `partner_center` (INFO) with its operation, its ids, `url.template`,
-/// `partner_center.attempts` and, if it failed, `error.type`. Each of its requests is a span `http_request`
+/// `partner_center.attempts`, `http.response.status_code` and, if it failed, `error.type` and `otel.status_code`. Each of its requests is a span `http_request`
 /// within it, with the fields that OpenTelemetry gives to HTTP clients: `http.request.method`, `url.full`
 /// without the query, `url.template`, `server.address`, `server.port`, `http.response.status_code`,
 /// `error.type` and, from the second on, `http.request.resend_count`. To pass a trace on, give its `traceparent`
 /// to [`RequestContext::header`].
 ///
-/// Events: "trying again" (WARN) with attempt, delay and reason; "the service is throttling this client" (WARN),
-/// once for each throttle that holds calls back; and the end of each attempt (DEBUG).
+/// Events at WARN: "trying again" with attempt, delay and reason; "the service is throttling this client", once for
+/// each throttle that holds calls back; "cannot ask for the upload" where a wait goes on after a failed call;
+/// "members of the response cannot be read and are absent"; and "cannot refresh the access token, which is still
+/// good". At DEBUG: the end of each attempt.
 #[derive(Clone)]
 #[must_use = "a client does nothing until a call is made with it"]
 pub struct PartnerCenter {

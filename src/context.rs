@@ -119,7 +119,8 @@ impl RequestContext {
     /// The ids of one call: the caller's, or fresh ones.
     pub(crate) fn ids(&self) -> CallIds {
         let request_id = self.request_id.unwrap_or_else(Uuid::new_v4);
-        // Made of the other by chance: to ask the system for more of it takes as long as all else here.
+        // Derived from the request ID and a fast random number: a second call to the system's generator would
+        // cost as much as the rest of this function.
         let another = || Builder::from_random_bytes((request_id.as_u128() ^ fastrand::u128(..)).to_ne_bytes());
         CallIds { request_id, correlation_id: self.correlation_id.unwrap_or_else(|| another().into_uuid()) }
     }

@@ -38,7 +38,8 @@ impl Builder {
     /// | these and `PARTNER_CENTER_REFRESH_TOKEN` | [`AppUserCredential`]; without the secret, of a public client |
     ///
     /// The variables of the Azure SDK (`AZURE_TENANT_ID`, `AZURE_CLIENT_ID`, `AZURE_CLIENT_SECRET`) are
-    /// read where those are not set; its secret only together with its client ID. Besides,
+    /// read where those are not set. Its secret is taken only together with its client ID, and a secret of
+    /// `PARTNER_CENTER_CLIENT_SECRET` only with `PARTNER_CENTER_CLIENT_ID`. Besides,
     /// `PARTNER_CENTER_CLOUD` is the name of the [`Cloud`], and `PARTNER_CENTER_BASE_URL` is the
     /// [`base_url`](Self::base_url). A variable that is empty counts as not set.
     ///
@@ -61,31 +62,34 @@ impl Builder {
     /// is wrong with a value.
     pub fn from_env() -> Result<Self, Error> {
         let variables = |name: &str| {
-            let value = env::var_os(name)?.into_string().unwrap_or_default();
-            Some(value.trim().to_owned()).filter(|value| !value.is_empty())
+            let value = env::var_os(name).unwrap_or_default().into_string();
+            let value = value.map_err(|_| Error::config(format!("the value of {name} is not valid Unicode")))?;
+            Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty()))
         };
         from_variables(variables)
     }
 }
 
-fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Builder, Error> {
+fn from_variables(variable: impl Fn(&str) -> Result<Option<String>, Error>) -> Result<Builder, Error> {
     let own = |name: &str| variable(&format!("PARTNER_CENTER_{name}"));
     let azure = |name: &str| variable(&format!("AZURE_{name}"));
-    let credential: Box<dyn Credential> = match own("TOKEN") {
+    let credential: Box<dyn Credential> = match own("TOKEN")? {
         Some(token) => Box::new(AccessToken::new(token)),
         None => {
-            let own_client = own("CLIENT_ID");
             // A secret goes with its own application, never with another.
-            let secret = own("CLIENT_SECRET").or_else(|| azure("CLIENT_SECRET").filter(|_| own_client.is_none()));
-            let tenant = own("TENANT_ID").or_else(|| azure("TENANT_ID"));
-            sign_in(tenant, own_client.or_else(|| azure("CLIENT_ID")), secret, own("REFRESH_TOKEN"))?
+            let (client, secret) = match (own("CLIENT_ID")?, own("CLIENT_SECRET")?) {
+                (None, None) => (azure("CLIENT_ID")?, azure("CLIENT_SECRET")?),
+                own => own,
+            };
+            let tenant = own("TENANT_ID")?.or(azure("TENANT_ID")?);
+            sign_in(tenant, client, secret, own("REFRESH_TOKEN")?)?
         }
     };
     let mut builder = PartnerCenter::builder(credential);
-    if let Some(name) = own("CLOUD") {
+    if let Some(name) = own("CLOUD")? {
         builder = builder.cloud(name.parse::<Cloud>()?);
     }
-    if let Some(url) = own("BASE_URL") {
+    if let Some(url) = own("BASE_URL")? {
         builder = builder.base_url(url);
     }
     Ok(builder)
@@ -134,9 +138,13 @@ mod tests {
 
     const CLIENT: &str = "8f5a1f6e-0a0b-4c58-9d34-0f9f5a3c2b77";
 
-    fn refusal(variables: &[(&str, &str)]) -> String {
+    fn builder(variables: &[(&str, &str)]) -> Result<Builder, Error> {
         let find = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        from_variables(find).unwrap_err().to_string()
+        from_variables(|name| Ok(find(name)))
+    }
+
+    fn refusal(variables: &[(&str, &str)]) -> String {
+        builder(variables).unwrap_err().to_string()
     }
 
     #[test]
@@ -153,8 +161,10 @@ mod tests {
     #[test]
     fn the_secret_of_one_application_is_not_used_for_another() {
         let own = [("PARTNER_CENTER_TENANT_ID", "contoso.onmicrosoft.com"), ("PARTNER_CENTER_CLIENT_ID", CLIENT)];
-        let refusal = refusal(&[&own[..], &[("AZURE_CLIENT_SECRET", "of another")]].concat());
-        assert!(refusal.contains("PARTNER_CENTER_CLIENT_SECRET"), "{refusal}");
+        let without = refusal(&[&own[..], &[("AZURE_CLIENT_SECRET", "of another")]].concat());
+        assert!(without.ends_with(": PARTNER_CENTER_CLIENT_SECRET or PARTNER_CENTER_REFRESH_TOKEN"), "{without}");
+        let without = refusal(&[own[0], ("PARTNER_CENTER_CLIENT_SECRET", "its own"), ("AZURE_CLIENT_ID", CLIENT)]);
+        assert!(without.ends_with(": PARTNER_CENTER_CLIENT_ID"), "{without}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use serde_json::Error;
 use crate::generated::SCHEMAS;
 use crate::lenient::compound::{ListOf, ObjectOf, Parts};
 use crate::lenient::scalar::{Offer, Refused, Scalar};
-use crate::redact::on_one_line;
+use crate::redact::{Secrets, on_one_line};
 
 /// What the document says about one of its structs, as far as reading needs it. `build.rs` writes them.
 pub(crate) struct Schema {
@@ -51,6 +51,12 @@ pub struct UnreadableMember {
 }
 
 impl UnreadableMember {
+    /// Hides echoes of the secrets: the text is unescaped, unlike the body.
+    pub(crate) fn redact(&mut self, secrets: &Secrets<'_>) {
+        secrets.hide_in(&mut self.path);
+        secrets.hide_in(&mut self.text);
+    }
+
     /// Where the member is: `devicesStatus[1].attributes`, for example.
     pub fn path(&self) -> &str {
         &self.path

@@ -22,7 +22,7 @@ const LONGEST_THROTTLE: Duration = Duration::from_secs(3600);
 #[derive(Default)]
 pub(crate) struct Throttle {
     hold: Option<(Instant, Arc<Error>)>,
-    /// Whether it is logged that this one holds calls back.
+    /// Whether it is logged that this hold keeps calls back.
     is_logged: bool,
 }
 
@@ -31,7 +31,9 @@ impl Throttle {
     pub(crate) fn note(&mut self, error: &Error) {
         let Some(wait) = error.retry_after().filter(|wait| !wait.is_zero()) else { return };
         let wait = wait.min(LONGEST_THROTTLE);
-        if self.holds().is_none_or(|(left, _)| left < wait) {
+        let hold = self.holds();
+        self.is_logged &= hold.is_some();
+        if hold.is_none_or(|(left, _)| left < wait) {
             self.hold = Some((Instant::now() + wait, Arc::new(error.clone())));
         }
     }
@@ -39,9 +41,7 @@ impl Throttle {
     /// The error, and what is left of its wait.
     pub(crate) fn holds(&mut self) -> Option<(Duration, Arc<Error>)> {
         let now = Instant::now();
-        if self.hold.take_if(|(until, _)| *until <= now).is_some() {
-            self.is_logged = false;
-        }
+        self.hold.take_if(|(until, _)| *until <= now);
         self.hold.as_ref().map(|(until, error)| (*until - now, Arc::clone(error)))
     }
 }

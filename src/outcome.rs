@@ -25,7 +25,9 @@ pub(crate) fn classify<T>(
     }
     match (outcome, received) {
         (Err(_), Some(received)) if !received.status.is_success() => Err(refused(received)),
-        (Err(generated::Error::UnexpectedResponse(_)), Some(received)) => Err(refused(received)),
+        (Err(generated::Error::UnexpectedResponse(_) | generated::Error::Custom(_)), Some(received)) => {
+            Err(refused(received))
+        }
         (_, Some(received)) if received.over_bounds => {
             let message = "the response is larger than the bound, or has too many objects";
             Err(Error::new(ErrorKind::Decode, message).with_received(received))
@@ -36,7 +38,10 @@ pub(crate) fn classify<T>(
             Err(no_response("the service", error, of_transport).with_received(received))
         }
         (Ok(value), Some(received)) => match (value.read)(&received.body) {
-            Ok((body, unreadable)) => return Ok((body, unreadable, received)),
+            Ok((body, mut unreadable)) => {
+                unreadable.iter_mut().for_each(|member| member.redact(secrets));
+                return Ok((body, unreadable, received));
+            }
             // A text without end, and nothing else that says how long it is.
             Err(error) if error.source.is_eof() && !received.has_length() => {
                 Err(broke_off().caused_by(error.source.to_string()).with_received(received))
@@ -78,7 +83,7 @@ fn undecoded(received: Received) -> Error {
 }
 
 fn broke_off() -> Error {
-    Error::new(ErrorKind::Transport, "the response broke off").retryable()
+    Error::new(ErrorKind::Transport, "the response of the service broke off").retryable()
 }
 
 /// Nothing usable came back from this server: what this function makes of the words, with the reason.
@@ -87,12 +92,12 @@ pub(crate) fn no_response(server: &str, mut source: reqwest::Error, error: fn(St
     source.url_mut().into_iter().for_each(|url| url.set_query(None));
     let trouble = Trouble::of(&source);
     let error = match trouble.message(server).filter(|_| !source.is_timeout()) {
-        _ if source.is_builder() => Error::config("the request cannot be built"),
+        _ if source.is_builder() => Error::config(format!("the request to {server} cannot be built")),
         Some(message) if trouble.is_of_config() => Error::config(message),
         Some(message) => error(message),
         None if source.is_timeout() => error(format!("{server} did not respond in time")).timeout(),
         None if source.is_connect() => error(format!("cannot connect to {server}")),
-        None if source.is_body() || source.is_decode() => error("the response broke off".to_owned()),
+        None if source.is_body() || source.is_decode() => error(format!("the response of {server} broke off")),
         None => error(format!("no response from {server}")),
     };
     let error = if trouble.may_pass() && !source.is_builder() { error.retryable() } else { error };

@@ -10,7 +10,7 @@ use crate::generated;
 use crate::lenient;
 use crate::models::BatchUploadDetails;
 use crate::outcome::classify;
-use crate::received::Received;
+use crate::received::{BYTE_ORDER_MARK, Received};
 use crate::redact::Secrets;
 use crate::response::Response;
 use crate::runtime::ResponseValue;
@@ -39,7 +39,8 @@ impl<T> Response<T> {
 }
 
 impl<T: DeserializeOwned> Response<T> {
-    /// What a call returns if the service sends this HTTP response: for tests of your own code.
+    /// What a call returns if the service sends this HTTP response: for tests of your own code. The body is
+    /// taken as it is: a `Content-Encoding` is not undone, and no bound is checked.
     ///
     /// ```
     /// use partner_center_devices::models::BatchUploadDetails;
@@ -114,5 +115,6 @@ impl Error {
 }
 
 fn received(status: StatusCode, headers: HeaderMap, body: Bytes) -> Received {
+    let body = body.strip_prefix(BYTE_ORDER_MARK).map_or(body.clone(), |text| body.slice_ref(text));
     Received { status, headers, body, over_bounds: false, undecoded: None }
 }

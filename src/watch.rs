@@ -87,7 +87,7 @@ impl BatchUploadStatus {
         &self,
         wait: Wait,
     ) -> impl Stream<Item = Result<Response<BatchUploadDetails>, Error>> + Send + Unpin + use<> {
-        let (upload, wait) = (self.clone(), wait);
+        let upload = self.clone();
         stream::once(async move { Watch::new(&upload, wait) }).flat_map(Watch::changes).fuse().boxed()
     }
 }
@@ -161,7 +161,9 @@ impl Watch {
                     return Ok(response);
                 }
                 Err(error) if self.goes_on_after(&error) => {
-                    tracing::warn!(%error, "cannot ask for the upload");
+                    if error.is_retryable() {
+                        tracing::warn!(%error, "cannot ask for the upload");
+                    }
                     self.failed = Some(error);
                 }
                 Err(error) => return Err(error.with_last_response(self.take_last())),

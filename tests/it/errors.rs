@@ -235,7 +235,7 @@ async fn no_response_is_a_transport_error_with_its_cause() {
     let refused = crate::server::upload(&nobody).get().await.unwrap_err();
     for (error, message) in [
         (silent, "no response from the service"),
-        (cut, "the response broke off"),
+        (cut, "the response of the service broke off"),
         (refused, "cannot connect to the service"),
     ] {
         assert_eq!(error.kind(), ErrorKind::Transport);

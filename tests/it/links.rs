@@ -244,6 +244,8 @@ async fn the_links_own_headers_are_sent_unless_they_are_ours() {
         { "key": "X-HTTP-Method-Override", "value": "DELETE" },
         { "key": "api-version", "value": "of-the-link" },
         { "key": "X-Mine", "value": "of-the-link" },
+        { "key": "X-Twice", "value": "1" },
+        { "key": "X-Twice", "value": "2" },
         { "key": null, "value": "x" },
         { "key": "X-Empty", "value": null },
     ]);
@@ -253,6 +255,7 @@ async fn the_links_own_headers_are_sent_unless_they_are_ours() {
     assert_eq!(server.sent(0, "ms-continuationtoken").as_deref(), Some("next-page"));
     assert_eq!(server.sent(0, "authorization"), Some(format!("Bearer {TOKEN}")));
     assert_eq!(server.sent(0, "host").as_deref(), server.base_url.strip_prefix("http://"));
+    assert!(server.requests()[0].to_lowercase().contains("x-twice: 1\r\nx-twice: 2"), "{}", server.requests()[0]);
     assert_eq!(server.sent(0, "x-locale").as_deref(), Some("en-US"));
     assert_eq!(server.sent(0, "x-mine").as_deref(), Some("of-the-client"));
     assert_eq!(server.sent(0, "accept-encoding").as_deref(), Some("gzip"), "the client's own");

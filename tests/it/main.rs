@@ -27,6 +27,7 @@ mod server;
 mod sign_in;
 mod specification;
 mod stand_in;
+mod test_util;
 #[cfg(feature = "rustls")]
 mod tls;
 mod token_requests;

@@ -14,7 +14,7 @@ use partner_center_devices::{
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-use crate::server::{Reply, Server, TOKEN, response, upload};
+use crate::server::{CUSTOMER, Reply, Server, TOKEN, response, upload};
 
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
@@ -101,6 +101,19 @@ async fn a_token_is_in_no_debug_output_no_error_and_no_log() {
     for text in [shown, log.text()] {
         assert!(!text.contains(TOKEN), "{text}");
     }
+}
+
+#[tokio::test]
+async fn an_escaped_echo_in_a_member_that_cannot_be_read_is_hidden_in_the_response_and_in_the_log() {
+    let log = log();
+    let token = "EwBoA8l6BAAU+abcdefghijklmnopqrstuvwxyz";
+    let body = r#"{"items":[{"devicesCount":"Bearer EwBoA8l6BAAU\u002Babcdefghijklmnopqrstuvwxyz"}]}"#;
+    let server = Server::with_response(response("200 OK", &[], body)).await;
+    let partner = PartnerCenter::builder(AccessToken::new(token)).base_url(&server.base_url).build().unwrap();
+    let customer = partner.customers().by_id(CUSTOMER.parse().unwrap());
+    let batches = customer.device_batches().get().await.unwrap();
+    assert_eq!(batches.unreadable_members()[0].text(), "Bearer ***");
+    assert!(log.text().contains("cannot be read") && !log.text().contains(token), "{}", log.text());
 }
 
 #[tokio::test]
