@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> common::Result<()> {
-    let service = args.service.connect(args.customer_id.is_some()).await?;
+    let service = args.service.connect(args.customer_id.is_some() || args.tracking_id.is_some()).await?;
     let emulator = service.emulator.as_ref();
     let customer = id_or(args.customer_id, emulator.map(Emulator::example_customer), "--customer-id")?;
     let tracking = id_or(args.tracking_id, emulator.map(Emulator::example_upload), "--tracking-id")?;

@@ -48,7 +48,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> common::Result<ExitCode> {
-    let has_ids = args.customer_id.is_some() || args.location.is_some();
+    let has_ids = args.customer_id.is_some() || args.tracking_id.is_some() || args.location.is_some();
     let service = args.service.connect(has_ids).await?;
     let scripted = service.emulator.as_ref().map(script);
     let upload = match &args.location {

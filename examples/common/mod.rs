@@ -83,7 +83,8 @@ impl ServiceArgs {
             || has_ids && is_set("AZURE_CLIENT_SECRET");
         if !has_credentials && self.base_url.is_none() && !self.cloud.are_given() {
             let emulator = Emulator::start().await?;
-            tell(format!("no credentials are set: calling the emulator at {}", emulator.base_url()));
+            let missing = if is_set("AZURE_CLIENT_SECRET") { "IDs are given" } else { "credentials are set" };
+            tell(format!("no {missing}: calling the emulator at {}", emulator.base_url()));
             return Ok(Service { partner: emulator.partner(), emulator: Some(emulator) });
         }
         let builder = match &self.base_url {
@@ -145,7 +146,10 @@ pub fn end(outcome: Result<ExitCode>) -> ExitCode {
 }
 
 /// An error and all its causes, on one line.
-pub fn with_causes(error: &dyn Error) -> String {
+pub fn with_causes(error: &(dyn Error + 'static)) -> String {
+    if let Some(error) = error.downcast_ref::<partner_center_devices::Error>() {
+        return printable(&format!("{error:#}"));
+    }
     let causes = std::iter::successors(Some(error), |error| (*error).source());
     printable(&causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
 }

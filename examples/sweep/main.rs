@@ -6,6 +6,7 @@ mod common;
 mod input;
 mod rows;
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::OnceLock;
@@ -80,7 +81,9 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<()> {
-    let service = args.service.connect(args.input.is_some()).await?;
+    // IDs that are piped in may still come.
+    let has_ids = args.input.is_some() || !io::stdin().is_terminal();
+    let service = args.service.connect(has_ids).await?;
     if let (Some(input), Some(output)) = (&args.input, &args.output)
         && input.canonicalize().is_ok_and(|input| output.canonicalize().is_ok_and(|output| input == output))
     {
