@@ -13,9 +13,13 @@
 //! use partner_center_devices::{AccessToken, PartnerCenter, RequestContext};
 //!
 //! let emulator = Emulator::start_blocking()?;
-//! let partner = PartnerCenter::builder(AccessToken::new("any")).base_url(emulator.base_url()).build_blocking()?;
-//! let hurried = partner.with(RequestContext::new().call_timeout(Duration::from_secs(15)));
-//! let customer = hurried.customers().by_id("47021739-3426-40bf-9601-61b4b6d7c793".parse()?);
+//! let partner = PartnerCenter::builder(AccessToken::new("any"))
+//!     .base_url(emulator.base_url())
+//!     .build_blocking()?;
+//! let hurried =
+//!     partner.with(RequestContext::new().call_timeout(Duration::from_secs(15)));
+//! let customer =
+//!     hurried.customers().by_id("47021739-3426-40bf-9601-61b4b6d7c793".parse()?);
 //! for batch in &customer.device_batches().get()?.items {
 //!     println!("{:?}: {:?} devices", batch.id, batch.devices_count);
 //! }
@@ -71,7 +75,8 @@ impl Builder {
     /// ```
     /// # use partner_center_devices::{AccessToken, PartnerCenter};
     /// # fn main() -> Result<(), partner_center_devices::Error> {
-    /// let partner = PartnerCenter::builder(AccessToken::new("a-token")).build_blocking()?;
+    /// let partner =
+    ///     PartnerCenter::builder(AccessToken::new("a-token")).build_blocking()?;
     /// # Ok(())
     /// # }
     /// ```
@@ -120,7 +125,8 @@ impl PartnerCenter {
     /// # use partner_center_devices::{AccessToken, PartnerCenter};
     /// # fn main() -> Result<(), partner_center_devices::Error> {
     /// # let partner = PartnerCenter::builder(AccessToken::new("a-token")).build_blocking()?;
-    /// let location = "/customers/47021739-3426-40bf-9601-61b4b6d7c793/batchJobStatus/0127ed8e-ff72-4983-a3d8-e8d8bd378932";
+    /// let location = "/customers/47021739-3426-40bf-9601-61b4b6d7c793\
+    ///     /batchJobStatus/0127ed8e-ff72-4983-a3d8-e8d8bd378932";
     /// let upload = partner.batch_upload(location)?;
     /// # Ok(())
     /// # }

@@ -28,7 +28,7 @@ const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VE
 /// use partner_center_devices::{AccessToken, PartnerCenter};
 ///
 /// # fn main() -> Result<(), partner_center_devices::Error> {
-/// let partner = PartnerCenter::builder(AccessToken::new("eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9"))
+/// let partner = PartnerCenter::builder(AccessToken::new("eyJ0eXAiOiJKV1Qi"))
 ///     .application_name("Contoso onboarding")
 ///     .locale("en-US")
 ///     .attempt_timeout(Duration::from_secs(20))

@@ -24,7 +24,8 @@ use crate::retry::RetryPolicy;
 ///
 /// # async fn run(token: String) -> Result<(), Box<dyn std::error::Error>> {
 /// let partner = PartnerCenter::builder(AccessToken::new(token)).build()?;
-/// let customer = partner.customers().by_id("47021739-3426-40bf-9601-61b4b6d7c793".parse()?);
+/// let customer =
+///     partner.customers().by_id("47021739-3426-40bf-9601-61b4b6d7c793".parse()?);
 /// for batch in &customer.device_batches().get().await?.items {
 ///     println!("{:?}: {:?} devices", batch.id, batch.devices_count);
 /// }

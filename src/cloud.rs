@@ -22,7 +22,10 @@ use crate::redact::beginning;
 /// # fn main() -> Result<(), partner_center_devices::Error> {
 /// assert_eq!(Cloud::US_GOVERNMENT.authority(), "https://login.microsoftonline.us");
 /// assert_eq!("china".parse::<Cloud>()?, Cloud::CHINA);
-/// let own = Cloud::custom("https://partner.example.com/api", "https://login.example.com/adfs")?;
+/// let own = Cloud::custom(
+///     "https://partner.example.com/api",
+///     "https://login.example.com/adfs",
+/// )?;
 /// assert_eq!(own.scope(), "https://partner.example.com/.default");
 /// # Ok(())
 /// # }
@@ -36,7 +39,10 @@ use crate::redact::beginning;
 /// assert_eq!(Cloud::US_GOVERNMENT.to_string(), "us-government");
 /// let own = "https://partner.example.com/api https://login.example.com/adfs";
 /// let cloud: Cloud = serde_json::from_value(own.into())?;
-/// assert_eq!((cloud.authority(), cloud.to_string()), ("https://login.example.com/adfs", own.to_owned()));
+/// assert_eq!(
+///     (cloud.authority(), cloud.to_string()),
+///     ("https://login.example.com/adfs", own.to_owned())
+/// );
 /// # Ok(())
 /// # }
 /// ```

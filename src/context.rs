@@ -17,7 +17,8 @@ use crate::headers::{CallIds, X_LOCALE, filled_header_value, further_headers};
 /// use partner_center_devices::RequestContext;
 /// use uuid::{Builder, Uuid};
 ///
-/// let context = RequestContext::new().correlation_id(Uuid::new_v4()).locale("de-DE");
+/// let context =
+///     RequestContext::new().correlation_id(Uuid::new_v4()).locale("de-DE");
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct RequestContext {

@@ -64,7 +64,9 @@ pub type TokenFuture<'a> = Pin<Box<dyn Future<Output = Result<AccessToken, Error
 /// your own:
 ///
 /// ```
-/// use partner_center_devices::{AccessToken, Credential, Error, PartnerCenter, TokenFuture, TokenRequest};
+/// use partner_center_devices::{
+///     AccessToken, Credential, Error, PartnerCenter, TokenFuture, TokenRequest,
+/// };
 ///
 /// #[derive(Debug)]
 /// struct FromVault;
@@ -72,14 +74,17 @@ pub type TokenFuture<'a> = Pin<Box<dyn Future<Output = Result<AccessToken, Error
 /// impl FromVault {
 ///     async fn read(&self, scope: &str) -> Result<String, std::io::Error> {
 ///         assert_eq!(scope, "https://api.partnercenter.microsoft.com/.default");
-///         Ok("eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9".to_owned())
+///         Ok("eyJ0eXAiOiJKV1Qi".to_owned())
 ///     }
 /// }
 ///
 /// impl Credential for FromVault {
 ///     fn token<'a>(&'a self, request: &'a TokenRequest) -> TokenFuture<'a> {
 ///         Box::pin(async move {
-///             let token = self.read(request.cloud().scope()).await.map_err(Error::credential)?;
+///             let token = self
+///                 .read(request.cloud().scope())
+///                 .await
+///                 .map_err(Error::credential)?;
 ///             Ok(AccessToken::new(token))
 ///         })
 ///     }
@@ -100,6 +105,8 @@ pub type TokenFuture<'a> = Pin<Box<dyn Future<Output = Result<AccessToken, Error
 /// use partner_center_devices::{AccessToken, Credential, Error};
 /// use partner_center_devices::{TokenFuture, TokenRequest, reqwest};
 ///
+/// const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+///
 /// struct Assertion {
 ///     tenant: String,
 ///     client_id: String,
@@ -119,7 +126,7 @@ pub type TokenFuture<'a> = Pin<Box<dyn Future<Output = Result<AccessToken, Error
 ///             ("grant_type", "client_credentials"),
 ///             ("client_id", &self.client_id),
 ///             ("scope", request.cloud().scope()),
-///             ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+///             ("client_assertion_type", ASSERTION_TYPE),
 ///             ("client_assertion", &self.signed()),
 ///         ];
 ///         let url = format!("{authority}/{}/oauth2/v2.0/token", self.tenant);
@@ -255,7 +262,8 @@ impl TokenRequest {
 /// use partner_center_devices::{AccessToken, PartnerCenter};
 ///
 /// # fn main() -> Result<(), partner_center_devices::Error> {
-/// let partner = PartnerCenter::builder(AccessToken::new("eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9")).build()?;
+/// let partner =
+///     PartnerCenter::builder(AccessToken::new("eyJ0eXAiOiJKV1Qi")).build()?;
 /// # Ok(())
 /// # }
 /// ```

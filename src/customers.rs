@@ -13,9 +13,11 @@ use crate::response::Response;
 /// # use partner_center_devices::{AccessToken, PartnerCenter};
 /// # fn main() -> Result<(), partner_center_devices::Error> {
 /// # let partner = PartnerCenter::builder(AccessToken::new("a-token")).build()?;
-/// let customer = partner.customers().by_id("47021739-3426-40bf-9601-61b4b6d7c793".parse()?);
+/// let id = "47021739-3426-40bf-9601-61b4b6d7c793".parse()?;
+/// let customer = partner.customers().by_id(id);
 /// let batches = customer.device_batches();
-/// let upload = customer.batch_upload_status().by_id("0127ed8e-ff72-4983-a3d8-e8d8bd378932".parse()?);
+/// let tracking_id = "0127ed8e-ff72-4983-a3d8-e8d8bd378932".parse()?;
+/// let upload = customer.batch_upload_status().by_id(tracking_id);
 /// # Ok(())
 /// # }
 /// ```
@@ -125,7 +127,11 @@ impl BatchUploadStatus {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let emulator = partner_center_devices::emulator::Emulator::start().await?;
     /// let customer = emulator.partner().customers().by_id(emulator.example_customer());
-    /// let upload = customer.batch_upload_status().by_id(emulator.example_upload()).get().await?;
+    /// let upload = customer
+    ///     .batch_upload_status()
+    ///     .by_id(emulator.example_upload())
+    ///     .get()
+    ///     .await?;
     /// assert_eq!(upload.devices_status[0].error_code.as_deref(), Some("808"));
     /// # Ok(())
     /// # }

@@ -20,7 +20,10 @@ use crate::redact::on_one_line;
 /// assert!(!error.is_retryable() && !error.is_harmless());
 ///
 /// let unknown = DeviceError::new("899", "SomethingNew");
-/// assert_eq!((unknown.code(), unknown.name(), unknown.meaning()), (Some("899"), Some("SomethingNew"), None));
+/// assert_eq!(
+///     (unknown.code(), unknown.name(), unknown.meaning()),
+///     (Some("899"), Some("SomethingNew"), None)
+/// );
 /// ```
 ///
 /// As JSON it has `code` and `description` as they came, and `name`, `meaning` and `remedy` if it is known.
@@ -113,7 +116,10 @@ impl DeviceError {
     /// assert_eq!(known.name(), Some("ZtdDeviceAssignedToOtherTenant"));
     /// assert!(known.meaning().is_some());
     /// let unknown = DeviceError::new("4711", "Something new");
-    /// assert_eq!((unknown.code(), unknown.description()), (Some("4711"), Some("Something new")));
+    /// assert_eq!(
+    ///     (unknown.code(), unknown.description()),
+    ///     (Some("4711"), Some("Something new"))
+    /// );
     /// assert_eq!(unknown.to_string(), "4711 Something new");
     /// ```
     pub fn new(code: impl Into<String>, description: impl Into<String>) -> Self {

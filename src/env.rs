@@ -51,7 +51,8 @@ impl Builder {
     /// use partner_center_devices::Builder;
     ///
     /// # fn main() -> Result<(), partner_center_devices::Error> {
-    /// let partner = Builder::from_env()?.application_name("Contoso onboarding").build()?;
+    /// let partner =
+    ///     Builder::from_env()?.application_name("Contoso onboarding").build()?;
     /// # Ok(())
     /// # }
     /// ```

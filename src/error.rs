@@ -59,7 +59,9 @@ pub enum ErrorKind {
 ///
 /// fn advice(error: &Error) -> &'static str {
 ///     match error.kind() {
-///         ErrorKind::Service if error.is_not_found() => "check customer and tracking id",
+///         ErrorKind::Service if error.is_not_found() => {
+///             "check customer and tracking id"
+///         }
 ///         ErrorKind::Service if error.is_throttled() => "call less often",
 ///         _ if error.is_retryable() => "try again later",
 ///         _ => "show it to somebody",

@@ -79,6 +79,9 @@ pub use wait::Wait;
 /// other languages, mocks and documentation.
 ///
 /// ```
-/// assert!(partner_center_devices::OPENAPI.contains("operationId: getBatchUploadStatus"));
+/// assert!(
+///     partner_center_devices::OPENAPI
+///         .contains("operationId: getBatchUploadStatus")
+/// );
 /// ```
 pub const OPENAPI: &str = include_str!("../openapi/partner-center-devices.yaml");

@@ -28,7 +28,8 @@ use crate::response::Response;
 /// use partner_center_devices::UploadLocation;
 ///
 /// # fn main() -> Result<(), partner_center_devices::Error> {
-/// let location = "/customers/47021739-3426-40bf-9601-61b4b6d7c793/batchJobStatus/0127ed8e-ff72-4983-a3d8-e8d8bd378932";
+/// let location = "/customers/47021739-3426-40bf-9601-61b4b6d7c793\
+///     /batchJobStatus/0127ed8e-ff72-4983-a3d8-e8d8bd378932";
 /// let upload = UploadLocation::from_location(location)?;
 /// assert_eq!(upload.tracking_id().to_string(), "0127ed8e-ff72-4983-a3d8-e8d8bd378932");
 /// # Ok(())
@@ -55,7 +56,8 @@ impl UploadLocation {
     /// use partner_center_devices::UploadLocation;
     ///
     /// # fn main() -> Result<(), partner_center_devices::Error> {
-    /// let absolute = "https://api.partnercenter.microsoft.com/v1/customers/47021739-3426-40bf-9601-61b4b6d7c793\
+    /// let absolute = "https://api.partnercenter.microsoft.com\
+    ///     /v1/customers/47021739-3426-40bf-9601-61b4b6d7c793\
     ///     /batchJobStatus/0127ed8e-ff72-4983-a3d8-e8d8bd378932";
     /// let upload = UploadLocation::from_location(absolute)?;
     /// assert_eq!(upload.customer_id().to_string(), "47021739-3426-40bf-9601-61b4b6d7c793");
@@ -103,7 +105,8 @@ impl UploadLocation {
     /// # use partner_center_devices::UploadLocation;
     /// # fn main() -> Result<(), partner_center_devices::Error> {
     /// let customer_id = "47021739-3426-40bf-9601-61b4b6d7c793".parse()?;
-    /// let upload = UploadLocation::new(customer_id, "0127ed8e-ff72-4983-a3d8-e8d8bd378932".parse()?);
+    /// let tracking_id = "0127ed8e-ff72-4983-a3d8-e8d8bd378932".parse()?;
+    /// let upload = UploadLocation::new(customer_id, tracking_id);
     /// assert_eq!(upload.to_string().parse::<UploadLocation>()?, upload);
     /// # Ok(())
     /// # }
@@ -205,7 +208,8 @@ impl PartnerCenter {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let emulator = partner_center_devices::emulator::Emulator::start().await?;
     /// # let partner = emulator.partner();
-    /// let location = "/customers/47021739-3426-40bf-9601-61b4b6d7c793/batchJobStatus/0127ed8e-ff72-4983-a3d8-e8d8bd378932";
+    /// let location = "/customers/47021739-3426-40bf-9601-61b4b6d7c793\
+    ///     /batchJobStatus/0127ed8e-ff72-4983-a3d8-e8d8bd378932";
     /// let upload = partner.batch_upload(location)?.get().await?;
     /// assert!(upload.is_complete());
     /// # Ok(())

@@ -14,7 +14,7 @@ use crate::received::BYTE_ORDER_MARK;
 /// use partner_center_devices::models::{self, BatchUploadDetails, UploadStatus};
 ///
 /// # fn main() -> Result<(), partner_center_devices::Error> {
-/// let stored = br#"{ "Status": 3, "startedTime": "2017-07-25T10:00:00", "devicesStatus": null }"#;
+/// let stored = br#"{ "Status": 3, "startedTime": "2017-07-25T10:00:00" }"#;
 /// let upload: BatchUploadDetails = models::from_slice(stored)?;
 /// assert_eq!(upload.status, Some(UploadStatus::Finished));
 /// # Ok(())

@@ -20,7 +20,9 @@ pub(crate) const A_DAY: Duration = Duration::from_secs(86_400);
 ///
 /// use partner_center_devices::RetryPolicy;
 ///
-/// let patient = RetryPolicy::default().max_retries(5).max_retry_after(Duration::from_secs(600));
+/// let patient = RetryPolicy::default()
+///     .max_retries(5)
+///     .max_retry_after(Duration::from_secs(600));
 /// let never = RetryPolicy::none();
 /// ```
 ///
@@ -31,8 +33,14 @@ pub(crate) const A_DAY: Duration = Duration::from_secs(86_400);
 /// # use partner_center_devices::RetryPolicy;
 /// # use std::time::Duration;
 /// # fn main() -> Result<(), serde_json::Error> {
-/// let policy: RetryPolicy = serde_json::from_str(r#"{ "max_retries": 5, "max_retry_after": 600 }"#)?;
-/// assert_eq!(policy, RetryPolicy::default().max_retries(5).max_retry_after(Duration::from_secs(600)));
+/// let policy: RetryPolicy =
+///     serde_json::from_str(r#"{ "max_retries": 5, "max_retry_after": 600 }"#)?;
+/// assert_eq!(
+///     policy,
+///     RetryPolicy::default()
+///         .max_retries(5)
+///         .max_retry_after(Duration::from_secs(600))
+/// );
 /// # Ok(())
 /// # }
 /// ```

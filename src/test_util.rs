@@ -82,7 +82,8 @@ impl Error {
     /// ```
     /// use partner_center_devices::{Error, ErrorKind};
     ///
-    /// let error = Error::of_kind(ErrorKind::Transport, "the connection broke").retryable();
+    /// let error =
+    ///     Error::of_kind(ErrorKind::Transport, "the connection broke").retryable();
     /// assert!(error.is_retryable() && !error.is_timeout());
     /// ```
     pub fn of_kind(kind: ErrorKind, message: impl Into<String>) -> Self {

@@ -22,7 +22,10 @@ use crate::redact::on_one_line;
 /// let mut upload = BatchUploadDetails::default();
 /// upload.devices_status = vec![DeviceUploadDetails::default(), device];
 /// for failed in upload.failed_devices() {
-///     assert_eq!((failed.position(), failed.device().product_key.as_deref()), (2, Some("12345-67890")));
+///     assert_eq!(
+///         (failed.position(), failed.device().product_key.as_deref()),
+///         (2, Some("12345-67890"))
+///     );
 ///     assert!(failed.error().is_retryable());
 /// }
 /// ```
@@ -69,7 +72,9 @@ impl fmt::Display for FailedDevice<'_> {
 /// line.
 ///
 /// ```
-/// use partner_center_devices::models::{BatchUploadDetails, DeviceUploadDetails, UploadStatus};
+/// use partner_center_devices::models::{
+///     BatchUploadDetails, DeviceUploadDetails, UploadStatus,
+/// };
 ///
 /// let mut device = DeviceUploadDetails::default();
 /// device.status = Some(UploadStatus::FinishedWithErrors);
@@ -153,7 +158,9 @@ impl BatchUploadDetails {
     /// enough: an upload can be `finished` although devices failed, as the published example shows.
     ///
     /// ```
-    /// use partner_center_devices::models::{BatchUploadDetails, DeviceUploadDetails, UploadStatus};
+    /// use partner_center_devices::models::{
+    ///     BatchUploadDetails, DeviceUploadDetails, UploadStatus,
+    /// };
     ///
     /// let mut device = DeviceUploadDetails::default();
     /// device.status = Some(UploadStatus::FinishedWithErrors);
@@ -174,7 +181,9 @@ impl BatchUploadDetails {
     /// [harmless](DeviceError::is_harmless).
     ///
     /// ```
-    /// use partner_center_devices::models::{BatchUploadDetails, DeviceUploadDetails, UploadStatus};
+    /// use partner_center_devices::models::{
+    ///     BatchUploadDetails, DeviceUploadDetails, UploadStatus,
+    /// };
     ///
     /// let mut device = DeviceUploadDetails::default();
     /// device.serial_number = Some("1234567890".to_owned());
@@ -182,8 +191,11 @@ impl BatchUploadDetails {
     /// device.error_code = Some("808".to_owned());
     /// let mut upload = BatchUploadDetails::default();
     /// upload.devices_status.push(device);
-    /// let lines: Vec<_> = upload.failed_devices().map(|failed| failed.to_string()).collect();
-    /// assert!(lines[0].starts_with("device with serial number 1234567890: 808 ZtdDeviceAssignedToOtherTenant: "));
+    /// let lines: Vec<_> =
+    ///     upload.failed_devices().map(|failed| failed.to_string()).collect();
+    /// assert!(lines[0].starts_with(
+    ///     "device with serial number 1234567890: 808 ZtdDeviceAssignedToOtherTenant: "
+    /// ));
     /// ```
     pub fn failed_devices(&self) -> impl Iterator<Item = FailedDevice<'_>> {
         let numbered = self.devices_status.iter().zip(1..);

@@ -18,7 +18,9 @@ use crate::retry::{A_DAY, seconds};
 /// use partner_center_devices::Wait;
 ///
 /// let seconds = Duration::from_secs;
-/// let patient = Wait::default().intervals(seconds(30)..=seconds(120)).at_most(seconds(6 * 3600));
+/// let patient = Wait::default()
+///     .intervals(seconds(30)..=seconds(120))
+///     .at_most(seconds(6 * 3600));
 /// ```
 ///
 /// It can be read from a configuration file; what is missing there has its default. Times are in seconds,
@@ -27,7 +29,8 @@ use crate::retry::{A_DAY, seconds};
 /// ```
 /// # use partner_center_devices::Wait;
 /// # fn main() -> Result<(), serde_json::Error> {
-/// let wait: Wait = serde_json::from_str(r#"{ "intervals": [30, 120], "at_most": 21600 }"#)?;
+/// let wait: Wait =
+///     serde_json::from_str(r#"{ "intervals": [30, 120], "at_most": 21600 }"#)?;
 /// # Ok(())
 /// # }
 /// ```
@@ -67,7 +70,8 @@ impl Wait {
     /// How long to wait before asking for the first time: default 5 seconds.
     ///
     /// ```
-    /// let now = partner_center_devices::Wait::default().first_after(std::time::Duration::ZERO);
+    /// let now = partner_center_devices::Wait::default()
+    ///     .first_after(std::time::Duration::ZERO);
     /// ```
     #[must_use]
     pub fn first_after(mut self, delay: Duration) -> Self {
@@ -94,7 +98,8 @@ impl Wait {
     /// the response. With `Duration::ZERO` the upload is asked for once, at once.
     ///
     /// ```
-    /// let a_day = partner_center_devices::Wait::default().at_most(std::time::Duration::from_secs(86_400));
+    /// let a_day = partner_center_devices::Wait::default()
+    ///     .at_most(std::time::Duration::from_secs(86_400));
     /// ```
     #[must_use]
     pub fn at_most(mut self, limit: Duration) -> Self {
@@ -109,7 +114,8 @@ impl Wait {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// let right_after_the_upload = partner_center_devices::Wait::default().not_found_grace(Duration::from_secs(30));
+    /// let right_after_the_upload = partner_center_devices::Wait::default()
+    ///     .not_found_grace(Duration::from_secs(30));
     /// ```
     #[must_use]
     pub fn not_found_grace(mut self, grace: Duration) -> Self {

@@ -34,7 +34,8 @@ impl BatchUploadStatus {
     /// use partner_center_devices::Wait;
     ///
     /// let upload = customer.batch_upload_status().by_id(tracking_id);
-    /// let ended = upload.wait(Wait::default().first_after(std::time::Duration::ZERO)).await?;
+    /// let at_once = Wait::default().first_after(std::time::Duration::ZERO);
+    /// let ended = upload.wait(at_once).await?;
     /// for failed in ended.failed_devices() {
     ///     println!("{failed}");
     /// }
@@ -72,7 +73,8 @@ impl BatchUploadStatus {
     /// use partner_center_devices::Wait;
     ///
     /// let upload = customer.batch_upload_status().by_id(tracking_id);
-    /// let mut responses = upload.watch(Wait::default().first_after(std::time::Duration::ZERO));
+    /// let at_once = Wait::default().first_after(std::time::Duration::ZERO);
+    /// let mut responses = upload.watch(at_once);
     /// while let Some(response) = responses.next().await {
     ///     println!("{}", response?.summary());
     /// }

@@ -35,7 +35,9 @@ const MOST_REASONS: usize = 10;
 /// use partner_center_devices::{AzureCredential, Error, PartnerCenter};
 ///
 /// /// For example `azure_identity::ManagedIdentityCredential::new(None)?`.
-/// fn connect(credential: Arc<dyn TokenCredential>) -> Result<PartnerCenter, Error> {
+/// fn connect(
+///     credential: Arc<dyn TokenCredential>,
+/// ) -> Result<PartnerCenter, Error> {
 ///     PartnerCenter::builder(AzureCredential::new(credential)).build()
 /// }
 /// ```

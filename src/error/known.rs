@@ -141,8 +141,13 @@ impl Error {
     ///
     /// let emulator = Emulator::start().await?;
     /// emulator.refuse_next_sign_ins(1, 7_000_222);
-    /// let credential = AppOnlyCredential::new("contoso.onmicrosoft.com", "an-application", "a-secret")?;
-    /// let partner = PartnerCenter::builder(credential).cloud(emulator.cloud()).build()?;
+    /// let credential = AppOnlyCredential::new(
+    ///     "contoso.onmicrosoft.com",
+    ///     "an-application",
+    ///     "a-secret",
+    /// )?;
+    /// let partner =
+    ///     PartnerCenter::builder(credential).cloud(emulator.cloud()).build()?;
     /// let customer = partner.customers().by_id(emulator.example_customer());
     /// let error = customer.device_batches().get().await.unwrap_err();
     /// assert_eq!(error.meaning(), Some("the client secret has expired"));
