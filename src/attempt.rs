@@ -89,7 +89,7 @@ impl Attempt {
     }
 }
 
-/// Reads a type of the caller's, which could be one that takes anything.
+/// Reads a type that the caller defined, which may accept any value.
 fn read_object<T: DeserializeOwned>(body: &[u8]) -> Read<T> {
     match is_object(body) {
         true => lenient::from_slice_unless(body, |members| Fault::read_success(body, members).is_some()),

@@ -1,8 +1,8 @@
-//! The same without async: the handles have the same names and the same results.
+//! The client without async: the handles have the same names and the same results.
 //!
 //! Not for use inside an async runtime: calls fail there with a [`Config`](crate::ErrorKind::Config)
-//! error, also on the threads that a runtime keeps for blocking work. Use the client without
-//! `blocking` there. Nor in a forked process, where the thread behind a client is missing: its calls fail
+//! error, also on the threads that a runtime keeps for blocking work. Use the async client
+//! there. Nor for use in a forked process, which does not have the thread behind the client: calls fail
 //! in the same way, so build a client in the child.
 //!
 //! ```
@@ -70,7 +70,7 @@ impl<T> Blocking<T> {
 }
 
 impl Builder {
-    /// Checks the settings and makes the client whose calls block. Connects to nothing.
+    /// Checks the settings and builds the blocking client, without connecting.
     ///
     /// ```
     /// # use partner_center_devices::{AccessToken, PartnerCenter};
@@ -83,16 +83,16 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// As for [`build`](Self::build); and if the system gives no runtime.
+    /// As for [`build`](Self::build), and if no runtime can be started.
     pub fn build_blocking(self) -> Result<PartnerCenter, Error> {
         let handle = self.build()?;
-        let driver = Driver::new().map_err(|error| Error::config("cannot make a runtime").caused_by(error))?;
+        let driver = Driver::new().map_err(|error| Error::config("cannot start a runtime").caused_by(error))?;
         Ok(Blocking { handle, driver: Arc::new(driver) })
     }
 }
 
 impl PartnerCenter {
-    /// A client from the variables of the environment: [`Builder::from_env`] with the default settings.
+    /// A client from environment variables: [`Builder::from_env`] with the default settings.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), partner_center_devices::Error> {
@@ -113,8 +113,8 @@ impl PartnerCenter {
         self.to(self.handle.customers())
     }
 
-    /// The same client with the caller's ids, locale, headers or time for its calls. What the context does
-    /// not set stays as it is.
+    /// The same client with your own IDs, locale, headers or timeout for its calls. What the context does
+    /// not set is unchanged.
     pub fn with(&self, context: RequestContext) -> Self {
         self.to(self.handle.with(context))
     }
@@ -166,7 +166,7 @@ impl PartnerCenter {
 }
 
 impl Customers {
-    /// One customer, by its Microsoft id (the customer tenant id).
+    /// One customer, by its Microsoft ID (the customer tenant ID).
     pub fn by_id(&self, id: CustomerId) -> Customer {
         self.to(self.handle.by_id(id))
     }
@@ -258,7 +258,7 @@ impl BatchUploadStatus {
         self.driver.run(self.handle.wait(wait))?
     }
 
-    /// The responses that differ from the one before, as [`crate::BatchUploadStatus::watch`] has them.
+    /// The responses that differ from the one before, as in [`crate::BatchUploadStatus::watch`].
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -83,17 +83,17 @@ impl Builder {
         }
     }
 
-    /// The cloud of the partner: where the service is, where one signs in, and what tokens are for.
+    /// The cloud of the partner: the address of the API, the sign-in authority, and the scope of tokens.
     /// Default [`Cloud::GLOBAL`].
     pub fn cloud(mut self, cloud: Cloud) -> Self {
         self.cloud = cloud;
         self
     }
 
-    /// Where the service is, if not where its cloud has it: a gateway in front of it, for example.
-    /// Tokens are still those of the [`cloud`](Self::cloud).
+    /// The address of the service, if it differs from that of its cloud: a gateway, for example.
+    /// Tokens are still for the [`cloud`](Self::cloud).
     ///
-    /// It may have a path; calls append `/v1/…`. Only https, except on loopback, where nothing leaves
+    /// It may have a path; calls append `/v1/…`. It must be https, except on loopback, where nothing leaves
     /// the machine and no proxy is used, not even for signing in.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
@@ -112,8 +112,8 @@ impl Builder {
         self
     }
 
-    /// A further header for every call. One that the client or the connection writes itself
-    /// (`Authorization`, `Host`, `Content-Length`, the ids, …) is a `Config` error of `build`.
+    /// An additional header for every call. For a header that the client or the connection sets itself
+    /// (`Authorization`, `Host`, `Content-Length`, the IDs, …), `build` returns a `Config` error.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
@@ -121,8 +121,8 @@ impl Builder {
 
     /// Your own HTTP client settings: proxies, certificates, DNS.
     ///
-    /// It is the builder and not the built client because three things are not yours to set: redirects
-    /// are never followed, [`connect_timeout`](Self::connect_timeout) is this builder's, and on loopback
+    /// It takes the builder and not the built client because three settings are fixed: redirects
+    /// are never followed, [`connect_timeout`](Self::connect_timeout) is that of this builder, and on loopback
     /// no proxy is used.
     pub fn http_client(mut self, client: reqwest::ClientBuilder) -> Self {
         self.http_client = Some(client);
@@ -136,61 +136,61 @@ impl Builder {
     }
 
     /// How long one attempt may take, from connecting to the last byte: default 60 seconds. A request
-    /// for an access token has the same time, but 30 seconds at most.
+    /// for an access token has the same limit, but at most 30 seconds.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
     }
 
     /// How long a call may take with all its attempts and the waits between them: default 180
-    /// seconds. [`RequestContext::call_timeout`] sets it for single calls.
+    /// seconds. [`RequestContext::call_timeout`] sets it for individual calls.
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.call_timeout = timeout;
         self
     }
 
-    /// How often and how patiently calls are sent again: see [`RetryPolicy`] for the defaults.
+    /// How often and with what delays calls are retried: see [`RetryPolicy`] for the defaults.
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// How much of the client's traffic retries may be, so that an outage is not multiplied: a share
-    /// of the calls of the last ten seconds (default 0.2), and besides so many a second (default 10),
-    /// for clients that call seldom. Beyond it, calls fail with the error they have.
+    /// How many retries the client may make, so that they do not make an outage worse: a share
+    /// of the calls of the last ten seconds (default 0.2), plus a number per second (default 10)
+    /// for clients that make few calls. Beyond that, calls fail with their last error.
     ///
-    /// Retries of sign-ins count, too. Those after a 429 or 503 with `Retry-After` do not: the service has
-    /// set their pace. A share below 1 is taken as one in a whole number of calls: 0.3 lets one in four
-    /// retry.
+    /// Retries of sign-ins count, too. Retries after a 429 or 503 with `Retry-After` do not: the service
+    /// sets their pace. A share below 1 is rounded down to one in a whole number of calls: 0.3 allows one
+    /// retry for four calls.
     pub fn retry_budget(mut self, share: f32, floor_per_second: u32) -> Self {
         self.retry_budget = (share, floor_per_second);
         self
     }
 
     /// How many requests of the client may be in flight at once: no limit by default. Further calls
-    /// wait for their turn, within their time. A few connections more than that can be open for a moment.
+    /// wait for their turn, within their timeout. For a moment, a few more connections than that can be open.
     pub fn max_in_flight(mut self, requests: usize) -> Self {
         self.max_in_flight = Some(requests);
         self
     }
 
-    /// How large the body of a response may be, in bytes and decompressed: default 64 MiB. A larger one is
-    /// an error as soon as its announced or actual length passes the bound, and so is one that has more than
-    /// 10,000 objects and one for each 64 bytes of the bound: typed, a response takes at most about ten
+    /// How large the decompressed body of a response may be, in bytes: default 64 MiB. A larger body is
+    /// an error as soon as its announced or actual length exceeds the bound. So is a body with more objects than
+    /// 10,000 plus one for each 64 bytes of the bound, so that a typed response takes at most about ten
     /// times the bound.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;
         self
     }
 
-    /// Checks the settings and makes the client. Connects to nothing.
+    /// Checks the settings and builds the client, without connecting.
     ///
     /// # Errors
     ///
     /// [`Config`](crate::ErrorKind::Config) if the base URL is not absolute, not https (loopback
     /// excepted), has the `/v1` of the calls or another version, or carries credentials, a query or a fragment; if a
-    /// locale, name or header is not fit for HTTP, empty, or the client's own; if the retry budget, the
-    /// bound on calls in flight or the time of an attempt makes no sense; if the HTTP client cannot be
+    /// locale, name or header is not valid in HTTP, empty, or set by the client itself; if the retry budget, the
+    /// limit on requests in flight or the attempt timeout is not a usable value; if the HTTP client cannot be
     /// built.
     pub fn build(self) -> Result<PartnerCenter, Error> {
         let base_url = self.base_url.as_deref().unwrap_or(self.cloud.base_url());
@@ -203,7 +203,7 @@ impl Builder {
             return Err(Error::config(format!("the base URL must not have {version}: each call adds /v1")));
         }
         if self.attempt_timeout.is_zero() {
-            return Err(Error::config("the attempt time-out is zero"));
+            return Err(Error::config("the attempt timeout is zero: set a longer one"));
         }
         let (_, authority_on_loopback) = checked_url("the authority", self.cloud.authority())?;
         let mut headers = further_headers(&self.headers).map_err(Error::config)?;
@@ -231,7 +231,7 @@ impl Builder {
             let message = match has_no_certificates(&error) {
                 true => {
                     "this machine has no certificates to check servers by: install the package ca-certificates, \
-                     or bring roots by `http_client`"
+                     or add root certificates with `http_client`"
                 }
                 false => "cannot build the HTTP client",
             };

@@ -1,4 +1,4 @@
-//! The clouds of Partner Center: where the API is, where one signs in, and what a token is for.
+//! The clouds of Partner Center: the address of the API, the sign-in authority, and the scope of tokens.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,10 +10,10 @@ use url::{Host, Url};
 use crate::error::Error;
 use crate::redact::beginning;
 
-/// A cloud: the address of the API, and the authority that gives tokens for it.
+/// A cloud: the address of the API, and the authority that issues tokens for it.
 ///
-/// Addresses are those of Microsoft's pages and of its PowerShell module. US Government has the API
-/// of the global cloud and an authority of its own. No page lists the device-batch operations for
+/// The addresses are from Microsoft's documentation and PowerShell module. US Government uses the API
+/// of the global cloud with its own authority. No page of Microsoft's lists the device-batch operations for
 /// 21Vianet or US Government.
 ///
 /// ```
@@ -31,7 +31,7 @@ use crate::redact::beginning;
 /// # }
 /// ```
 ///
-/// As text, also in a configuration file, it is a name, or the two addresses of a cloud of your own:
+/// As text, also in a configuration file, a cloud is its name, or the two addresses of a custom cloud:
 ///
 /// ```
 /// # use partner_center_devices::Cloud;
@@ -75,15 +75,15 @@ impl Cloud {
         Self { base_url: Cow::Borrowed(base_url), authority: Cow::Borrowed(authority), scope: Cow::Borrowed(scope) }
     }
 
-    /// A cloud of your own. Both addresses may carry paths: calls append `/v1/…` to the one, and
-    /// sign-ins `/{tenant}/oauth2/v2.0/token` to the other. Tokens are for the host of the API; with
+    /// A custom cloud. Both addresses may have paths: calls append `/v1/…` to the first, and
+    /// sign-ins `/{tenant}/oauth2/v2.0/token` to the second. Tokens are for the host of the API; for
     /// a gateway in front of a known cloud, keep that cloud and set
     /// [`Builder::base_url`](crate::Builder::base_url).
     ///
     /// # Errors
     ///
     /// [`Config`](crate::ErrorKind::Config) if an address is not absolute, not https (loopback
-    /// excepted), or carries credentials, a query or a fragment.
+    /// excepted), or has credentials, a query or a fragment.
     pub fn custom(base_url: impl AsRef<str>, authority: impl AsRef<str>) -> Result<Self, Error> {
         let (base_url, _) = checked_url("the base URL", base_url.as_ref())?;
         let (authority, _) = checked_url("the authority", authority.as_ref())?;
@@ -97,12 +97,12 @@ impl Cloud {
         &self.base_url
     }
 
-    /// The address of the authority, which gives the tokens.
+    /// The address of the authority, which issues the tokens.
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// What tokens are asked for: every permission that the application has for the API.
+    /// The scope that tokens are requested with: every permission that the application has for the API.
     pub fn scope(&self) -> &str {
         &self.scope
     }

@@ -1,4 +1,4 @@
-//! What a caller sets for single calls: IDs, locale, headers, time.
+//! What a caller sets for individual calls: IDs, locale, headers, timeout.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use uuid::{Builder, Uuid};
 use crate::error::Error;
 use crate::headers::{CallIds, X_LOCALE, filled_header_value, further_headers};
 
-/// The caller's own ids, locale, headers and time for the calls of a handle; what is not set is the client's.
+/// Your own IDs, locale, headers and timeout for the calls of a handle; what is not set comes from the client.
 ///
-/// Give it to [`PartnerCenter::with`](crate::PartnerCenter::with), as one does in Microsoft's SDK.
+/// Pass it to [`PartnerCenter::with`](crate::PartnerCenter::with), as in Microsoft's SDK.
 ///
 /// ```
 /// use partner_center_devices::RequestContext;
@@ -37,25 +37,25 @@ impl RequestContext {
 
     /// Sends this `MS-RequestId` with every call of the handle.
     ///
-    /// The documents want a new one for each call; without this, each call has a fresh one, which
-    /// stays the same over its attempts. Set it to repeat a call under the id it had. A wait for an
-    /// upload makes many calls, so each of them has a fresh one in any case.
+    /// Microsoft asks for a new ID for each call; without this, each call has a new one, which
+    /// is the same for all its attempts. Set it to repeat a call with the ID it had. A wait for an
+    /// upload makes many calls, and each of them always has a new ID.
     #[must_use]
     pub fn request_id(mut self, id: Uuid) -> Self {
         self.request_id = Some(id);
         self
     }
 
-    /// Sends this `MS-CorrelationId` with every call of the handle, to find them together in logs.
+    /// Sends this `MS-CorrelationId` with every call of the handle, to find the calls together in logs.
     ///
-    /// Without this, each call has a fresh one.
+    /// Without this, each call has a new one.
     #[must_use]
     pub fn correlation_id(mut self, id: Uuid) -> Self {
         self.correlation_id = Some(id);
         self
     }
 
-    /// Asks for texts in this language instead of the client's locale. If no HTTP header can carry it,
+    /// Requests texts in this language instead of the client's locale. If it is not a valid header value,
     /// each call fails with a [`Config`](crate::ErrorKind::Config) error, before anything is sent.
     #[must_use]
     pub fn locale(mut self, locale: impl Into<String>) -> Self {
@@ -63,12 +63,12 @@ impl RequestContext {
         self
     }
 
-    /// A further header for every call of the handle, such as the `traceparent` of a trace. It replaces
+    /// An additional header for every call of the handle, such as the `traceparent` of a trace. It replaces
     /// the client's headers of the same name, and those of an earlier context; set twice in one context, it is
-    /// sent twice. Signing in does not send it.
+    /// sent twice. It is not sent with sign-ins.
     ///
-    /// If no HTTP header can carry it, or it is one that the client or the connection writes itself
-    /// (`Authorization`, `Host`, the ids, …), each call fails with a [`Config`](crate::ErrorKind::Config)
+    /// If it is not a valid HTTP header, or it is one that the client or the connection sets itself
+    /// (`Authorization`, `Host`, the IDs, …), each call fails with a [`Config`](crate::ErrorKind::Config)
     /// error, before anything is sent.
     ///
     /// ```
@@ -111,13 +111,13 @@ impl RequestContext {
         self.call_timeout.unwrap_or(of_client)
     }
 
-    /// The same for many calls that belong together: with one correlation id, the caller's or a fresh
-    /// one, and with a request id for each.
+    /// The same for many calls that belong together: with one correlation ID, from the caller or
+    /// new, and a request ID for each.
     pub(crate) fn correlated(&self) -> Self {
         Self { request_id: None, correlation_id: Some(self.ids().correlation_id), ..self.clone() }
     }
 
-    /// The ids of one call: the caller's, or fresh ones.
+    /// The IDs of one call: from the caller, or new ones.
     pub(crate) fn ids(&self) -> CallIds {
         let request_id = self.request_id.unwrap_or_else(Uuid::new_v4);
         // Derived from the request ID and a fast random number: a second call to the system's generator would

@@ -4,7 +4,7 @@
 macro_rules! kept_in_a_cache {
     ($credential:ident) => {
         impl $credential {
-            /// How long before its expiry a token is replaced: default five minutes; half its life at most.
+            /// How long before its expiry a token is replaced: default five minutes, at most half its lifetime.
             #[must_use]
             pub fn refresh_before(mut self, before: ::std::time::Duration) -> Self {
                 self.cache.refresh_before = Some(before);
@@ -56,12 +56,12 @@ pub(crate) use sign_in::out_of_time;
 /// What [`Credential::token`] returns.
 pub type TokenFuture<'a> = Pin<Box<dyn Future<Output = Result<AccessToken, Error>> + Send + 'a>>;
 
-/// Gives the access token for a call.
+/// Provides the access token for a call.
 ///
-/// The ready-made kinds are [`AppOnlyCredential`], [`AppUserCredential`], [`AccessToken`] for a token
-/// that was got elsewhere and, with the feature `azure_core`, `AzureCredential`. An `Arc` of a
-/// credential is one too, for several clients that share it. Implement it to get tokens in a way of
-/// your own:
+/// The implementations are [`AppOnlyCredential`], [`AppUserCredential`], [`AccessToken`] for a token
+/// from elsewhere and, with the feature `azure_core`, `AzureCredential`. An `Arc` of a
+/// credential is a credential too, so that several clients can share one. Implement the trait to get
+/// tokens in your own way:
 ///
 /// ```
 /// use partner_center_devices::{
@@ -96,7 +96,7 @@ pub type TokenFuture<'a> = Pin<Box<dyn Future<Output = Result<AccessToken, Error
 /// # }
 /// ```
 ///
-/// One that signs in with a client assertion, as a certificate or another identity provider makes it, and keeps
+/// A credential that signs in with a client assertion, from a certificate or another identity provider, and keeps
 /// the token until the service refuses it:
 ///
 /// ```
@@ -180,17 +180,17 @@ pub type TokenFuture<'a> = Pin<Box<dyn Future<Output = Result<AccessToken, Error
     note = "to sign in, pass an `AppOnlyCredential` or an `AppUserCredential`"
 )]
 pub trait Credential: Send + Sync {
-    /// An access token that is valid now. Called before every attempt of a call, and again when the
-    /// attempt had to wait for its turn or for a throttle to end, so keep tokens that can be used again.
+    /// Returns an access token that is valid now. Called before every attempt of a call, and again if the
+    /// attempt had to wait for its turn or for a throttle to end, so cache tokens while they are valid.
     ///
     /// # Errors
     ///
     /// [`Error::credential`] with the reason, if there is no token; [`retryable`](Error::retryable) if
-    /// the same may succeed later.
+    /// it may succeed later.
     fn token<'a>(&'a self, request: &'a TokenRequest) -> TokenFuture<'a>;
 
-    /// The service refused this token with 401: do not give it again. The call then asks once more
-    /// and, if it gets another token, tries again once. Does nothing unless implemented.
+    /// The service refused this token with 401: do not return it again. The call then asks for a token
+    /// once more and, if it gets a different one, retries once. By default, this does nothing.
     fn refused(&self, token: &AccessToken) {
         let _ = token;
     }
@@ -216,7 +216,7 @@ impl<C: Credential + ?Sized> Credential for Box<C> {
     }
 }
 
-/// What a token is asked for.
+/// What a token is requested for.
 #[derive(Clone)]
 pub struct TokenRequest {
     pub(crate) cloud: Cloud,
@@ -242,7 +242,7 @@ impl fmt::Debug for TokenRequest {
 }
 
 impl TokenRequest {
-    /// The cloud of the client that asks: [`Cloud::scope`] is what the token must be for.
+    /// The cloud of the requesting client: the token must be for its [`Cloud::scope`].
     pub fn cloud(&self) -> &Cloud {
         &self.cloud
     }
@@ -255,8 +255,8 @@ impl TokenRequest {
 
 /// An access token for the Partner Center API.
 ///
-/// As a credential it is used for every call, until the service refuses it: tokens live for about
-/// an hour. `Debug` does not show it. Its clones share their memory, which is zeroed with the last of them.
+/// As a credential, it is used for every call until the service refuses it: tokens are valid for about
+/// an hour. `Debug` does not show it. Its clones share their memory, which is zeroed when the last is dropped.
 ///
 /// ```
 /// use partner_center_devices::{AccessToken, PartnerCenter};
@@ -287,9 +287,9 @@ struct Issued {
 type Outcome = Result<Issued, Error>;
 
 impl AccessToken {
-    /// A token from its text. White space, quotes, angle brackets, a byte-order mark and the word
-    /// `Bearer` before it are dropped, and so are characters of zero width. What cannot be a token even
-    /// so is a [`Credential`](crate::ErrorKind::Credential) error of each call, before anything is sent.
+    /// A token from its text. Surrounding white space, quotes, angle brackets, a byte-order mark, a leading
+    /// `Bearer` and zero-width characters are removed. If the rest cannot be a token, each call fails with a
+    /// [`Credential`](crate::ErrorKind::Credential) error before anything is sent.
     pub fn new(token: impl Into<String>) -> Self {
         let text = pasted_token(token);
         let authorization = match access_token_problem(text.expose_secret()) {
@@ -299,7 +299,7 @@ impl AccessToken {
         Self(Arc::new(Token { text, authorization }))
     }
 
-    /// Its text. It is a secret: whoever has it can call the service until it expires.
+    /// The text of the token. It is a secret: whoever has it can call the service until it expires.
     pub fn expose(&self) -> &str {
         self.0.text.expose_secret()
     }

@@ -35,7 +35,7 @@ impl PartnerCenter {
 }
 
 impl Customers {
-    /// One customer, by its Microsoft id (the customer tenant id).
+    /// One customer, by its Microsoft ID (the customer tenant ID).
     pub fn by_id(&self, id: CustomerId) -> Customer {
         Customer { partner: self.partner.clone(), id }
     }

@@ -9,8 +9,8 @@ use crate::redact::on_one_line;
 
 /// Why a device failed.
 ///
-/// Known codes are recognised by their number or, if that is unknown, by their name. What
-/// came is kept as it was.
+/// Known errors are recognised by their number or, if that is unknown, by their name. The
+/// original texts are kept.
 ///
 /// ```
 /// use partner_center_devices::DeviceError;
@@ -26,7 +26,7 @@ use crate::redact::on_one_line;
 /// );
 /// ```
 ///
-/// As JSON it has `code` and `description` as they came, and `name`, `meaning` and `remedy` if it is known.
+/// As JSON, it has `code` and `description` as received, and `name`, `meaning` and `remedy` if it is known.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct DeviceError {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,9 +75,9 @@ static KNOWN: [Known; 17] = [
     // draft, Niehaus
     known(801, "InvalidZtdRequestBody", "the request is malformed or names no tenant", "check the form of the upload"),
     // draft, Niehaus
-    known(802, "InvalidZtdHardwareHash", "the hardware hash is invalid", "collect the hash anew; it must have manufacturer and serial number"),
+    known(802, "InvalidZtdHardwareHash", "the hardware hash is invalid", "collect the hash again; it must include the manufacturer and serial number"),
     // draft, Niehaus
-    known(803, "MissingZtdSerialNumberAndProductKey", "serial number and product key are missing or invalid", "give serial number and product key, or the hardware hash"),
+    known(803, "MissingZtdSerialNumberAndProductKey", "serial number and product key are missing or invalid", "provide the serial number and product key, or the hardware hash"),
     // draft, import, Niehaus; the remedy: add, MicrosoftLearning/MD-101T00-ManagingModernDesktops#14
     known(806, ALREADY_ASSIGNED, "the device is already registered to this tenant", "nothing is left to do if it is among the tenant's Autopilot devices; if it is in no list of devices, upload it again"),
     known(807, "ZtdDeviceIsNotRegistered", "the device is not registered to the customer's tenant", "register the device before it is configured or removed"),
@@ -88,10 +88,10 @@ static KNOWN: [Known; 17] = [
     known(811, "ZtdDeviceRegisteredByOtherTenant", "the device was registered by a user of another tenant", "have that tenant delete it"),
     known(812, "ZtdDeviceNotFound", "manufacturer, model and serial number match no hardware hash", "check them, or upload the hardware hash"),
     known(813, "ZtdDeviceIsNotUnique", "the hash does not identify one device", "upload the device with its full hardware hash"),
-    known(814, "ZtdDeviceAlreadyAadRegistered", "the device has an object in the directory already", "look there whether it is in use before anything else"),
+    known(814, "ZtdDeviceAlreadyAadRegistered", "the device has an object in the directory already", "check there first whether it is in use"),
     // https://call4cloud.nl/autopilot-hardwaremismatchdetected-908: told to devices by the deployment service;
     // not seen in a response of Partner Center.
-    known(908, "HardwareMismatchDetected", "the hardware of the device is not that of its hardware hash", "deregister the device, collect the hash anew, then upload it again"),
+    known(908, "HardwareMismatchDetected", "the hardware of the device does not match its hardware hash", "deregister the device, collect the hash again, then upload it again"),
     // add
     named("ZtdDeviceDuplicated", "the upload has the same hash more than once", "look at the other entry: one of them is processed"),
     // clean-up
@@ -107,7 +107,7 @@ const OTHER_NAMES: [(&str, &str); 2] = [
 ];
 
 impl DeviceError {
-    /// The error of a device from the code and the description that came with it.
+    /// The error of a device, from its code and description.
     ///
     /// ```
     /// use partner_center_devices::DeviceError;
@@ -134,27 +134,27 @@ impl DeviceError {
         Self { code: filled(code), description: filled(description), known }
     }
 
-    /// The code as it came.
+    /// The code as received.
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()
     }
 
-    /// The description as it came: usually a symbolic name.
+    /// The description as received: usually a symbolic name.
     pub fn description(&self) -> Option<&str> {
         self.description.as_deref()
     }
 
-    /// The name of the error; of an unknown one its description, if it has one.
+    /// The name of the error; for an unknown error, its description, if it has one.
     pub fn name(&self) -> Option<&str> {
         self.known.map(|known| known.name).or(self.description())
     }
 
-    /// What it means, if the code is known.
+    /// What the error means, if it is known.
     pub fn meaning(&self) -> Option<&'static str> {
         self.known.map(|known| known.meaning)
     }
 
-    /// What to do about it, if the code is known.
+    /// What to do about the error, if it is known.
     ///
     /// ```
     /// let error = partner_center_devices::DeviceError::new("640", "StorageError");
@@ -164,7 +164,7 @@ impl DeviceError {
         self.known.map(|known| known.remedy)
     }
 
-    /// Whether uploading the same device again later, as it is, can help: for `StorageError` (640), and for
+    /// Whether uploading the same device again later, unchanged, can help: for `StorageError` (640), and for
     /// a device whose deletion is in progress (`ZtdDeviceDeletionInProgess`, as Microsoft spells it).
     ///
     /// ```
@@ -178,8 +178,8 @@ impl DeviceError {
         self.is(STORAGE_ERROR) || self.is(DELETION_IN_PROGRESS)
     }
 
-    /// Whether nothing is wrong, provided that the device is among the tenant's Autopilot devices: it is
-    /// registered to this very tenant already (806). If it is in no list of devices, it has to be uploaded
+    /// Whether the device is already registered to this tenant (806). Nothing is wrong then, provided that it
+    /// is among the tenant's Autopilot devices. If it is not in any list of devices, it has to be uploaded
     /// again.
     ///
     /// ```

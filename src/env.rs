@@ -1,4 +1,4 @@
-//! A client from the variables of the environment.
+//! A client from environment variables.
 
 use std::env;
 
@@ -9,7 +9,7 @@ use crate::credential::{AccessToken, AppOnlyCredential, AppUserCredential, Crede
 use crate::error::Error;
 
 impl PartnerCenter {
-    /// A client from the variables of the environment: [`Builder::from_env`] with the default settings.
+    /// A client from environment variables: [`Builder::from_env`] with the default settings.
     ///
     /// ```no_run
     /// use partner_center_devices::PartnerCenter;
@@ -29,7 +29,7 @@ impl PartnerCenter {
 }
 
 impl Builder {
-    /// Starts a client with the credential that the environment has:
+    /// Starts a client with the credential from the environment variables:
     ///
     /// | set | credential |
     /// |---|---|
@@ -38,12 +38,12 @@ impl Builder {
     /// | these and `PARTNER_CENTER_REFRESH_TOKEN` | [`AppUserCredential`]; without the secret, of a public client |
     ///
     /// The variables of the Azure SDK (`AZURE_TENANT_ID`, `AZURE_CLIENT_ID`, `AZURE_CLIENT_SECRET`) are
-    /// read where those are not set. Its secret is taken only together with its client ID, and a secret of
-    /// `PARTNER_CENTER_CLIENT_SECRET` only with `PARTNER_CENTER_CLIENT_ID`. Besides,
+    /// read where those are not set. `AZURE_CLIENT_SECRET` is used only with `AZURE_CLIENT_ID`, and
+    /// `PARTNER_CENTER_CLIENT_SECRET` only with `PARTNER_CENTER_CLIENT_ID`. In addition,
     /// `PARTNER_CENTER_CLOUD` is the name of the [`Cloud`], and `PARTNER_CENTER_BASE_URL` is the
-    /// [`base_url`](Self::base_url). A variable that is empty counts as not set.
+    /// [`base_url`](Self::base_url). An empty variable counts as not set.
     ///
-    /// The refresh tokens that replace the one of the environment are not kept: a program that runs for
+    /// Refresh tokens that replace the one from the environment are not stored: a program that runs for
     /// longer than a refresh token is valid needs
     /// [`on_refresh_token`](AppUserCredential::on_refresh_token).
     ///

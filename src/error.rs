@@ -26,33 +26,33 @@ const NO_TOKEN: &str = "no access token";
 
 type Source = Arc<dyn StdError + Send + Sync>;
 
-/// Why a call failed, coarsely. New kinds may come.
+/// The broad category of an error. New kinds may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A mistake of the caller, found before any I/O: a base URL, a locale, a header.
+    /// A mistake in what you passed, found before any I/O: a base URL, a locale, a header.
     Config,
-    /// No access token could be had: the sign-in was refused, or failed.
+    /// There is no access token: the sign-in was refused, or failed.
     Credential,
-    /// Nothing usable came back: no connection, a broken one, a time-out.
+    /// There is no usable response: no connection, a broken connection, a timeout.
     Transport,
     /// The service responded with something other than 200, or with a 200 whose body is an error.
     Service,
     /// The service responded 200 with a body that cannot be read, has none of the documented members, or is
     /// too large.
     Decode,
-    /// Waiting for an upload reached its limit before the upload ended. Look at
+    /// The time limit of a wait passed before the upload ended. See
     /// [`Error::last_response`], and wait again.
     NotFinished,
 }
 
 /// Why a call failed, with everything that is known about it.
 ///
-/// `Display` is one line about this layer; [`source`](StdError::source) has the next, and `{error:#}` all of
-/// them on one line. None has a body, a header or a secret in it. Of errors of the service it has the operation
-/// with its ids, the ids that support asks for and the number of attempts. `Debug`, which `main` prints, is the
-/// kind, the whole chain and the ids.
+/// `Display` is one line about this error; [`source`](StdError::source) is its cause, and `{error:#}` is the whole
+/// chain on one line. None contains a body, a header or a secret. For an error of the service, the line has the
+/// operation with its IDs, the IDs that support asks for and the number of attempts. `Debug`, which `main` prints,
+/// is the kind, the whole chain and the IDs.
 ///
 /// ```
 /// use partner_center_devices::{Error, ErrorKind};
@@ -60,7 +60,7 @@ pub enum ErrorKind {
 /// fn advice(error: &Error) -> &'static str {
 ///     match error.kind() {
 ///         ErrorKind::Service if error.is_not_found() => {
-///             "check customer and tracking id"
+///             "check customer and tracking ID"
 ///         }
 ///         ErrorKind::Service if error.is_throttled() => "call less often",
 ///         _ if error.is_retryable() => "try again later",
@@ -112,10 +112,10 @@ impl Error {
         Self::new(ErrorKind::Config, message)
     }
 
-    /// For implementors of [`Credential`](crate::Credential): no token, for this reason.
+    /// For implementors of [`Credential`](crate::Credential): there is no token, for this reason.
     ///
-    /// The reason becomes the source of the error and part of its line, and may be logged, so it must hold no
-    /// secret.
+    /// The reason becomes the source of the error and part of its line, and may be logged, so it must not
+    /// contain a secret.
     ///
     /// ```
     /// use partner_center_devices::{Error, ErrorKind};
@@ -128,8 +128,8 @@ impl Error {
         Self::new(ErrorKind::Credential, NO_TOKEN).caused_by(reason)
     }
 
-    /// For implementors of [`Credential`](crate::Credential): the reason may pass, so the call may be
-    /// tried again.
+    /// For implementors of [`Credential`](crate::Credential): the reason is transient, so the call may be
+    /// retried.
     ///
     /// ```
     /// use partner_center_devices::Error;

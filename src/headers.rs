@@ -22,7 +22,7 @@ pub(crate) static RESERVED: [HeaderName; 17] = [
     header::TRANSFER_ENCODING, header::UPGRADE, MS_REQUEST_ID, MS_CORRELATION_ID, X_LOCALE, MS_APPLICATION,
 ];
 
-/// The ids that one call sends with all its attempts.
+/// The IDs that one call sends with all its attempts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallIds {
     pub(crate) request_id: Uuid,
@@ -44,7 +44,7 @@ impl CallIds {
 pub(crate) fn header_value(what: &str, text: &str) -> Result<HeaderValue, String> {
     // Bytes beyond ASCII pass HTTP's grammar, but no two receivers agree on what they mean.
     let value = HeaderValue::from_str(text).ok().filter(|value| value.to_str().is_ok());
-    value.ok_or_else(|| format!("{what} has characters that no HTTP header may carry"))
+    value.ok_or_else(|| format!("{what} has characters that are not allowed in an HTTP header"))
 }
 
 /// The same for a header that says nothing when it is empty.

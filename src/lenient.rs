@@ -62,7 +62,7 @@ impl UnreadableMember {
         &self.path
     }
 
-    /// The value as it came, on one line and at most 200 characters of it: a string without its
+    /// The value as received, on one line and at most 200 characters long: a string without its
     /// quotes, `[…]` for a list, `{…}` for an object.
     pub fn text(&self) -> &str {
         &self.text
@@ -96,7 +96,7 @@ pub(crate) enum MembersSeen {
     Any,
     /// At least one that its type has.
     Expected,
-    /// Only such as its type does not have, which is one of the document's or of the caller's.
+    /// Only members that its type, from the document or from the caller, does not have.
     Unexpected { of_document: bool },
 }
 

@@ -52,7 +52,7 @@ mod upload;
 mod wait;
 mod watch;
 
-// The crates whose types stand in the API, so that a program needs no second version of them.
+// The crates whose types are in the API, so that a program does not need a second version of them.
 pub use {bytes, chrono, http, reqwest, serde_json, url, uuid};
 
 pub use builder::Builder;

@@ -22,7 +22,7 @@ use crate::reading::text;
 use crate::redact::{beginning, without_query};
 use crate::response::Response;
 
-/// The location of an upload: what the `Location` header of the response to it says.
+/// The location of an upload, from the `Location` header of the response to it.
 ///
 /// ```
 /// use partner_center_devices::UploadLocation;
@@ -36,7 +36,7 @@ use crate::response::Response;
 /// # }
 /// ```
 ///
-/// It is written and read as text, by serde too.
+/// It is written and read as text, also by serde.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UploadLocation {
@@ -46,7 +46,7 @@ pub struct UploadLocation {
 
 impl UploadLocation {
     /// Reads a `Location`: relative as documented, with `/v1`, or absolute; in any letter case, with
-    /// or without a slash or a query at its end, and with `//` behind the host or `/v1`.
+    /// or without a slash or a query at the end, and with `//` after the host or `/v1`.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ impl UploadLocation {
         Some(Self { customer_id: hyphenated_guid(customer)?.into(), tracking_id: hyphenated_guid(upload)?.into() })
     }
 
-    /// The upload with these ids. `Display` writes its location, to be kept and read again.
+    /// The upload with these IDs. `Display` writes its location, which can be stored and read again.
     ///
     /// ```
     /// # use partner_center_devices::UploadLocation;
@@ -161,7 +161,7 @@ fn hyphenated_guid(text: &str) -> Option<Uuid> {
     Uuid::parse_str(text).ok().filter(|_| text.len() == uuid::fmt::Hyphenated::LENGTH)
 }
 
-/// A URI of the service as it stands, and not as a parser would mend it.
+/// A URI of the service as written, and not as a parser would correct it.
 struct Parts<'a> {
     /// Scheme and authority of an absolute URI.
     origin: Option<&'a str>,
@@ -200,8 +200,8 @@ fn below<'a>(base_path: &str, path: &'a str) -> Option<&'a str> {
 }
 
 impl PartnerCenter {
-    /// The upload that a `Location` header points to. It may have the path of the client's base URL. Of
-    /// the location only the two ids are used: calls go to the service of this client.
+    /// The upload that a `Location` header points to. It may have the path of the client's base URL. Only
+    /// the two IDs in the location are used: calls go to the service of this client.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -225,12 +225,12 @@ impl PartnerCenter {
         Ok(self.customers().by_id(customer_id).batch_upload_status().by_id(tracking_id))
     }
 
-    /// Gets what a link points to, as a type of your own: the devices of a batch, for example.
+    /// Gets what a link points to, as your own type: the devices of a batch, for example.
     ///
     /// The link may be relative, with or without `/v1`, or absolute; spaces and other characters that
-    /// no URL may have are encoded. A `?` begins the query and `%20` is a space, also where the service
-    /// has put the name of a batch into the link as it is. The link's headers are sent, but for those
-    /// that the client writes itself, or that belong to a connection.
+    /// are not allowed in a URL are encoded. A `?` begins the query and `%20` is a space, even where the
+    /// service has put the name of a batch into the link unencoded. The link's headers are sent, except
+    /// those that the client sets itself, or that belong to a connection.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -257,8 +257,8 @@ impl PartnerCenter {
     /// # Errors
     ///
     /// [`Config`](crate::ErrorKind::Config), before any request, if the link is not for `GET`, has no
-    /// URI or headers that HTTP cannot carry, or points to another host or out of the path of the
-    /// service; and those of every call. The response has to be a JSON object.
+    /// URI or invalid HTTP headers, or points to another host or outside the path of the
+    /// service; and the errors of every call. The response has to be a JSON object.
     pub async fn follow<T: DeserializeOwned>(&self, link: &Link) -> Result<Response<T>, Error> {
         let target = target(&self.shared.base_url, link)?;
         let headers = headers(link)?;
@@ -280,7 +280,7 @@ pub(crate) fn target(base_url: &Url, link: &Link) -> Result<Url, Error> {
     if uri.trim().is_empty() {
         return refused("has no URI");
     }
-    let Some(parts) = Parts::of(uri) else { return refused("is none of the service's") };
+    let Some(parts) = Parts::of(uri) else { return refused("is not a URI of the service") };
     if let Some(origin) = parts.origin {
         let is_ours =
             |url: Url| url.origin() == base_url.origin() && url.username().is_empty() && url.password().is_none();
@@ -305,7 +305,7 @@ pub(crate) fn target(base_url: &Url, link: &Link) -> Result<Url, Error> {
     let decoded = percent_decode_str(&decoded).decode_utf8_lossy();
     let is_dots = |part: &str| matches!(part.split(';').next(), Some("." | ".."));
     if decoded.split(['/', '\\']).any(is_dots) {
-        return refused("has dots for a part of its path");
+        return refused("has `.` or `..` as a part of its path");
     }
     if http::Uri::try_from(url.as_str()).is_err() { refused("is not a URI that HTTP can carry") } else { Ok(url) }
 }
@@ -340,7 +340,7 @@ fn headers(link: &Link) -> Result<HeaderMap, Error> {
     for pair in &link.headers {
         let (Some(key), value) = (&pair.key, text(&pair.value)) else { continue };
         let name = HeaderName::try_from(key.to_string())
-            .map_err(|_| Error::config("the link has a header with a name that is none"))?;
+            .map_err(|_| Error::config("the link has a header with an invalid name"))?;
         if !RESERVED.contains(&name) && !UNSENT.contains(&name.as_str()) {
             let value = header_value("a header of the link", &value);
             value.and_then(|value| append(&mut headers, name, value)).map_err(Error::config)?;

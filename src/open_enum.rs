@@ -12,7 +12,7 @@ macro_rules! open_enum {
         #[non_exhaustive]
         pub enum $name {
             $($(#[$variant_meta])* $variant,)*
-            /// A value that the specification does not list: its text as it came.
+            /// A value that the specification does not list: its text as received.
             Other(::std::string::String),
         }
 
@@ -36,8 +36,8 @@ macro_rules! open_enum {
             }
         }
 
-        /// Letter case, hyphens, underscores and spaces make no difference. A number is the value that
-        /// it stands for, if the specification numbers the values. Any other text is kept as it is.
+        /// Letter case, hyphens, underscores and spaces are ignored. A number stands for the value with
+        /// that number, if the specification numbers the values. Any other text is kept unchanged.
         impl ::std::convert::From<&str> for $name {
             fn from(text: &str) -> Self {
                 Self::listed(text).unwrap_or_else(|| Self::Other(text.to_owned()))

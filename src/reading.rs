@@ -7,8 +7,8 @@ use crate::generated::types::UploadStatus;
 use crate::lenient;
 use crate::received::BYTE_ORDER_MARK;
 
-/// Reads a body that the service sent, in the way the client does: numbers for texts, any letter case,
-/// times in any form, a byte-order mark. Members that cannot be read and decide nothing are absent.
+/// Reads a body that the service sent, as the client does: numbers for texts, any letter case,
+/// times in any form, a byte-order mark. Non-essential members that cannot be read are absent.
 ///
 /// ```
 /// use partner_center_devices::models::{self, BatchUploadDetails, UploadStatus};

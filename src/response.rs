@@ -1,4 +1,4 @@
-//! What a successful call returns: the typed body and everything that support asks for.
+//! What a successful call returns: the typed body, and everything that support asks for.
 
 use std::ops::Deref;
 
@@ -10,9 +10,9 @@ use crate::headers::CallIds;
 use crate::lenient::UnreadableMember;
 use crate::received::Received;
 
-/// The response to a call: dereferences to the typed body, and keeps what identifies the exchange.
+/// The response to a call: dereferences to the typed body, and keeps the IDs of the call.
 ///
-/// The service responds with ids of its own, not with those it was sent, so both are here.
+/// The service responds with its own IDs and not with those that were sent, so both are here.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -43,7 +43,7 @@ impl<T> Response<T> {
         self.body
     }
 
-    /// The same response with something made of its body.
+    /// The same response, with its body converted.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -69,7 +69,7 @@ impl<T> Response<T> {
         Response { body, unreadable: unreadable.clone(), received: received.clone(), ids: *ids, attempts: *attempts }
     }
 
-    /// The status of HTTP, such as 200. That of an upload is the member `status` of the typed body.
+    /// The HTTP status, such as 200. The status of an upload is the member `status` of the typed body.
     pub fn http_status(&self) -> StatusCode {
         self.received.status
     }
@@ -83,8 +83,8 @@ impl<T> Response<T> {
         &self.received.headers
     }
 
-    /// The body as it came, decompressed and without byte-order mark. It has the members that the specification does not
-    /// list yet; [`models::from_slice`](crate::models::from_slice) reads it as the client did.
+    /// The body as received, decompressed and without byte-order mark, including members that the specification
+    /// does not list yet; [`models::from_slice`](crate::models::from_slice) reads it as the client did.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

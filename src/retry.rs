@@ -10,10 +10,10 @@ use tokio::time::Instant;
 /// Nobody waits longer, and no token lives longer; and far beyond, the arithmetic of time overflows.
 pub(crate) const A_DAY: Duration = Duration::from_secs(86_400);
 
-/// How often and how patiently a call is sent again.
+/// How often a call is retried, and after what delays.
 ///
-/// What is sent again is what [`Error::is_retryable`](crate::Error::is_retryable) says. Delays
-/// double from the first to the cap; `Retry-After` makes them longer, never shorter.
+/// [`Error::is_retryable`](crate::Error::is_retryable) says which errors are retried. Delays
+/// double from the first up to the cap; `Retry-After` makes them longer, never shorter.
 ///
 /// ```
 /// use std::time::Duration;
@@ -26,7 +26,7 @@ pub(crate) const A_DAY: Duration = Duration::from_secs(86_400);
 /// let never = RetryPolicy::none();
 /// ```
 ///
-/// It can be read from a configuration file; what is missing there has its default. Times are in seconds,
+/// It can be read from a configuration file; missing settings have their defaults. Times are in seconds,
 /// as a number that may have a fraction.
 ///
 /// ```
@@ -70,14 +70,14 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Every call is sent once; or twice, where the service refuses a token (401) that the credential
-    /// has another for.
+    /// Every call is sent once; or twice, if the service refuses a token (401) and the credential
+    /// has another.
     #[must_use]
     pub fn none() -> Self {
         Self::default().max_retries(0)
     }
 
-    /// How often a call is sent again at most: default 3, which makes four requests.
+    /// How often a call is retried at most: default 3, which makes four requests.
     #[must_use]
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.max_retries = retries;
@@ -98,16 +98,16 @@ impl RetryPolicy {
         self
     }
 
-    /// The longest `Retry-After` that is waited for: default 120 s. A call that is asked to wait
-    /// longer fails at once, with the value in the error.
+    /// The longest `Retry-After` that a call waits for: default 120 s. If the service asks for a longer
+    /// wait, the call fails at once, with the value in the error.
     #[must_use]
     pub fn max_retry_after(mut self, wait: Duration) -> Self {
         self.max_retry_after = wait;
         self
     }
 
-    /// Makes delays exact. By default each is lengthened by a random part of itself, so that calls
-    /// that failed together do not come back together.
+    /// Makes delays exact. By default, each is lengthened by a random part of itself, so that calls
+    /// that failed together are not retried together.
     #[must_use]
     pub fn without_jitter(mut self) -> Self {
         self.jitter = false;
@@ -128,7 +128,7 @@ impl RetryPolicy {
         if self.jitter { fastrand::f64() } else { 0.0 }
     }
 
-    /// The delay before the next attempt; none if there is to be none, because the retries are used
+    /// The delay before the next attempt; `None` if there must not be one, because the retries are used
     /// up, the service asks for more patience than allowed, or the call would end in its sleep.
     pub(crate) fn next_delay(
         &self,
@@ -147,7 +147,7 @@ impl RetryPolicy {
         (delay < time_left).then_some(delay)
     }
 
-    /// How long to wait for a throttle to end; none if that is longer than allowed, or than the time
+    /// How long to wait for a throttle to end; `None` if that is longer than allowed, or than the time
     /// left.
     pub(crate) fn throttle_delay(&self, wait: Duration, time_left: Duration) -> Option<Duration> {
         self.next_delay(Some(Duration::ZERO), Some(wait), self.jitter(), time_left)
@@ -185,7 +185,7 @@ impl Deadline {
         self.limit.saturating_sub(self.started.elapsed())
     }
 
-    /// Does this in the time that is left; none if that is not enough.
+    /// Does this in the time that is left; `None` if that is not enough.
     pub(crate) async fn bound<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::time::timeout(self.left(), work).await.ok()
     }

@@ -16,7 +16,7 @@ use crate::response::Response;
 use crate::runtime::ResponseValue;
 
 impl<T> Response<T> {
-    /// A response with status 200 and this body, and with fresh IDs: for tests of your own code.
+    /// A response with status 200, this body and fresh IDs: for tests of your own code.
     ///
     /// ```
     /// use partner_center_devices::Response;
@@ -40,7 +40,7 @@ impl<T> Response<T> {
 
 impl<T: DeserializeOwned> Response<T> {
     /// What a call returns if the service sends this HTTP response: for tests of your own code. The body is
-    /// taken as it is: a `Content-Encoding` is not undone, and no bound is checked.
+    /// used as given: a `Content-Encoding` is not decoded, and no bound is checked.
     ///
     /// ```
     /// use partner_center_devices::models::BatchUploadDetails;
@@ -76,8 +76,8 @@ impl<T: DeserializeOwned> Response<T> {
 }
 
 impl Error {
-    /// An error of this kind: for tests of your own code. [`retryable`](Self::retryable) makes it one that
-    /// may pass; an error of the service comes from [`Response::from_http`].
+    /// An error of this kind: for tests of your own code. [`retryable`](Self::retryable) makes it
+    /// retryable; for an error of the service, use [`Response::from_http`].
     ///
     /// ```
     /// use partner_center_devices::{Error, ErrorKind};
@@ -110,7 +110,7 @@ impl Error {
     /// assert!(error.last_response().is_some());
     /// ```
     pub fn not_finished(last: Response<BatchUploadDetails>) -> Self {
-        let error = Self::new(ErrorKind::NotFinished, "the upload has not ended within the time to wait for it");
+        let error = Self::new(ErrorKind::NotFinished, "the upload has not ended within the time limit of the wait");
         error.timed_out().of_call(last.ids, last.attempts).with_last_response(Some(last))
     }
 }

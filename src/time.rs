@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::text_visitor::TextVisitor;
 
-/// A date and time of the service. On the wire it has no offset and is meant as UTC.
+/// A date and time of the service. On the wire, it has no offset and is in UTC.
 pub type PartnerDateTime = DateTime<Utc>;
 
 /// Reads what has times of the service in it, for the attributes that `build.rs` puts on fields of this type.

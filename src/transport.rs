@@ -59,7 +59,7 @@ impl Trouble {
             }
             Self::Untrusted => format!(
                 "cannot connect to {server}: its certificate is not trusted: install the certificate of its \
-                 issuer (on a bare machine, the package ca-certificates), or bring roots by `http_client`"
+                 issuer (on a bare machine, the package ca-certificates), or add root certificates with `http_client`"
             ),
             Self::NameNotFound => format!("cannot connect to {server}: its name is not found"),
             Self::NotHttp => format!("no response from {server}: what came is not HTTP, or has too many headers"),

@@ -1,4 +1,4 @@
-//! What an upload came to: how many devices have which status, and which failed.
+//! The result of an upload: how many devices have which status, and which failed.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -37,14 +37,14 @@ pub struct FailedDevice<'a> {
 }
 
 impl FailedDevice<'_> {
-    /// Where the device stands in the response, from 1. Devices that were uploaded by hardware hash
-    /// alone have no other name; their order was seen to be that of the upload, but no document
-    /// promises it.
+    /// The position of the device in the response, from 1. Devices that were uploaded by hardware hash
+    /// alone have no other identifier; their order has been observed to be that of the upload, but is
+    /// not documented.
     pub fn position(&self) -> usize {
         self.position
     }
 
-    /// The device, as it stands in the response.
+    /// The device, as in the response.
     pub fn device(&self) -> &DeviceUploadDetails {
         self.device
     }
@@ -68,7 +68,7 @@ impl fmt::Display for FailedDevice<'_> {
     }
 }
 
-/// How many devices of an upload are where, from [`BatchUploadDetails::summary`]. `Display` is one
+/// How many devices of an upload have which status, from [`BatchUploadDetails::summary`]. `Display` is one
 /// line.
 ///
 /// ```
@@ -94,7 +94,7 @@ pub struct UploadSummary {
     pub failed: usize,
     /// How many have each status, in the order of the response. A missing status counts as `unknown`.
     pub by_status: Vec<(UploadStatus, usize)>,
-    /// How many failed for each reason, in the order of the response; each with the texts of the first.
+    /// How many failed for each reason, in the order of the response; each with the texts of its first device.
     pub by_error: Vec<(DeviceError, usize)>,
 }
 
@@ -117,7 +117,7 @@ impl fmt::Display for UploadSummary {
 }
 
 impl DeviceUploadDetails {
-    /// Why the device failed; none if it has not. A device has failed if its status is
+    /// Why the device failed; `None` if it did not. A device has failed if its status is
     /// `finished_with_errors`, or if it has an error code other than 0 or the name of a known error.
     ///
     /// ```
@@ -139,7 +139,7 @@ impl DeviceUploadDetails {
 }
 
 impl BatchUploadDetails {
-    /// Whether the upload has ended, with or without errors. Single devices may have failed.
+    /// Whether the upload has ended, with or without errors. Individual devices may have failed.
     ///
     /// ```
     /// use partner_center_devices::models::{BatchUploadDetails, UploadStatus};
@@ -154,7 +154,7 @@ impl BatchUploadDetails {
         self.status.as_ref().is_some_and(UploadStatus::is_terminal)
     }
 
-    /// Whether the upload has ended and every device with it, without an error. `finished` is not
+    /// Whether the upload and all its devices have ended without an error. `finished` is not
     /// enough: an upload can be `finished` although devices failed, as the published example shows.
     ///
     /// ```

@@ -1,4 +1,4 @@
-//! The settings of a wait for an upload: when to ask, and for how long.
+//! The settings of a wait for an upload: when to request its status, and for how long.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::retry::{A_DAY, seconds};
 
-/// How often to ask for an upload that has not ended, and for how long.
+/// How often to request the status of an upload until it has ended, and for how long.
 ///
 /// Microsoft warns that polling a resource continuously is likely to be throttled, so the defaults
 /// are slow: first after 5 seconds, then at intervals that grow from 5 to 30 seconds, for an hour.
@@ -23,8 +23,8 @@ use crate::retry::{A_DAY, seconds};
 ///     .at_most(seconds(6 * 3600));
 /// ```
 ///
-/// It can be read from a configuration file; what is missing there has its default. Times are in seconds,
-/// as a number that may have a fraction; `intervals` has the shortest and the longest.
+/// It can be read from a configuration file; missing settings have their defaults. Times are in seconds,
+/// as a number that may have a fraction; `intervals` is the shortest and the longest interval.
 ///
 /// ```
 /// # use partner_center_devices::Wait;
@@ -67,7 +67,7 @@ impl Default for Wait {
 }
 
 impl Wait {
-    /// How long to wait before asking for the first time: default 5 seconds.
+    /// How long to wait before the first request: default 5 seconds.
     ///
     /// ```
     /// let now = partner_center_devices::Wait::default()
@@ -79,7 +79,7 @@ impl Wait {
         self
     }
 
-    /// How long to wait between asking: from the shortest interval, growing by half each time, to the
+    /// How long to wait between requests: from the shortest interval, growing by half each time, to the
     /// longest. Default 5 to 30 seconds. A `Retry-After` makes an interval longer.
     ///
     /// ```
@@ -93,9 +93,9 @@ impl Wait {
         self
     }
 
-    /// How long to wait in all: default one hour. The upload is asked for a last time shortly before that
-    /// is over, to leave the request its time: 10 seconds, or a tenth if that is less. The wait ends with
-    /// the response. With `Duration::ZERO` the upload is asked for once, at once.
+    /// How long to wait in all: default one hour. The last request is made shortly before this limit,
+    /// to leave time for it: 10 seconds, or a tenth of the limit if that is less. The wait ends with
+    /// its response. With `Duration::ZERO`, one request is made immediately.
     ///
     /// ```
     /// let a_day = partner_center_devices::Wait::default()
@@ -108,9 +108,9 @@ impl Wait {
     }
 
     /// How long after the first request a 404 does not end the wait, if the service has never found the
-    /// upload: default zero. Where uploads are made asynchronously, one that was just made may not be found
-    /// for a moment. The wait goes on asking at its [intervals](Self::intervals), and ends with the 404 if
-    /// the next request would come after this time.
+    /// upload: default zero. Where uploads are created asynchronously, a new one may not be found
+    /// for a moment. The wait goes on at its [intervals](Self::intervals), and ends with the 404 if
+    /// the next request would be made after this time.
     ///
     /// ```
     /// # use std::time::Duration;

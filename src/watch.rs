@@ -21,8 +21,8 @@ type Outcome = Result<Response<BatchUploadDetails>, Error>;
 impl BatchUploadStatus {
     /// Waits until the upload has ended, and returns its last status.
     ///
-    /// An upload that ended with errors of devices is `Ok`: what its devices came to is data. A status
-    /// that this crate does not know does not end the wait. All requests carry the same `MS-CorrelationId`.
+    /// An upload that ended with failed devices is `Ok`: the result of each device is data. A status
+    /// that this crate does not know does not end the wait. All requests send the same `MS-CorrelationId`.
     /// Dropping the future stops it.
     ///
     /// ```
@@ -46,7 +46,7 @@ impl BatchUploadStatus {
     /// # Errors
     ///
     /// [`NotFinished`](crate::ErrorKind::NotFinished) at the [limit](Wait::at_most), or at once if the
-    /// service asks to wait for longer than is left of it; and those of [`get`](Self::get).
+    /// service asks for a longer wait than the time left; and the errors of [`get`](Self::get).
     /// Transient errors do not end the wait before its limit, once the service has responded; nor does a
     /// 304, or a single 404 after the upload was found. The error has the
     /// [last response](Error::last_response), if there was one.
@@ -60,8 +60,8 @@ impl BatchUploadStatus {
         }
     }
 
-    /// The same as a stream of the responses that differ from the one before. It ends with the response
-    /// that ends the upload, or with an error.
+    /// The same wait as a stream of the responses that differ from the one before. It ends with the response
+    /// in which the upload has ended, or with an error.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -208,7 +208,7 @@ impl Watch {
             return Err(self
                 .not_finished()
                 .retrying_after(at_least)
-                .with_message("the upload has not ended, and the service asks to wait for longer than there is time"));
+                .with_message("the upload has not ended, and the service asks for a longer wait than the time left"));
         }
         let of_last_request = LAST_REQUEST.min(self.wait.at_most / 10);
         let pause = mem::replace(&mut self.next, self.interval).min(left.saturating_sub(of_last_request));
@@ -233,7 +233,7 @@ impl Watch {
 
     /// The upload has not ended within the limit of the wait.
     fn not_finished(&mut self) -> Error {
-        let error = Error::new(ErrorKind::NotFinished, "the upload has not ended within the time to wait for it");
+        let error = Error::new(ErrorKind::NotFinished, "the upload has not ended within the time limit of the wait");
         let error = self.upload.about(error).timed_out();
         let (last, failed) = (self.take_last(), self.failed.take());
         let error = match (&failed, &last) {

@@ -10,8 +10,8 @@ use crate::error::Error;
 
 /// Signs in as the application itself: OAuth 2.0 client credentials, for jobs without a user.
 ///
-/// One token is asked for when the first call needs it and kept until five minutes before it
-/// expires; however many calls wait for a token, one request for it is in flight.
+/// A token is requested when the first call needs it and kept until five minutes before it
+/// expires. However many calls wait for a token, only one request for it is in flight.
 ///
 /// ```
 /// use partner_center_devices::{AppOnlyCredential, Cloud, PartnerCenter};
@@ -32,9 +32,9 @@ pub struct AppOnlyCredential {
 }
 
 impl AppOnlyCredential {
-    /// An application of the partner's tenant (its GUID or a domain of it), with its client ID and
-    /// one of its client secrets. White space, quotes, angle brackets and a byte-order mark around them
-    /// are dropped, and characters of zero width.
+    /// An application in the partner's tenant (given by GUID or domain), with its client ID and
+    /// one of its client secrets. Surrounding white space, quotes, angle brackets and a byte-order mark
+    /// are removed, and so are zero-width characters.
     ///
     /// # Errors
     ///

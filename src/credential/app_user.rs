@@ -14,7 +14,7 @@ use crate::credential::{KEEP_TIMEOUT, Outcome, TokenRequest};
 use crate::error::Error;
 use crate::pasted::{check_secret, pasted};
 
-/// A refresh token, to be kept where secrets are kept: with it, one can sign in as the user.
+/// A refresh token. Store it as a secret: whoever has it can sign in as the user.
 ///
 /// `Debug` does not show it, and its memory is zeroed when it is dropped.
 ///
@@ -35,7 +35,7 @@ impl From<String> for RefreshToken {
 }
 
 impl RefreshToken {
-    /// Its text. It lapses when it is not used for 90 days.
+    /// The text of the token. It expires if it is not used for 90 days.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
@@ -43,11 +43,11 @@ impl RefreshToken {
 
 type Keep = dyn Fn(RefreshToken) -> BoxFuture<'static, Result<(), Box<dyn StdError + Send + Sync>>> + Send + Sync;
 
-/// Signs in for a user by a refresh token: Microsoft's Secure Application Model.
+/// Signs in on behalf of a user with a refresh token: Microsoft's Secure Application Model.
 ///
 /// The user signs in once, with multi-factor authentication (the example `sign_in` does it). Each
-/// further sign-in gives a new refresh token instead of the old one:
-/// [register](Self::on_refresh_token) what keeps it.
+/// further sign-in returns a new refresh token that replaces the old one:
+/// [register](Self::on_refresh_token) a function that stores it.
 ///
 /// ```
 /// use partner_center_devices::{AppUserCredential, PartnerCenter};
@@ -93,9 +93,9 @@ impl Current {
 }
 
 impl AppUserCredential {
-    /// A user's refresh token, and the application of the partner's tenant (its GUID or a domain of
-    /// it) that it was given to. White space, quotes, angle brackets and a byte-order mark around them
-    /// are dropped, and characters of zero width.
+    /// A user's refresh token, and the application in the partner's tenant (given by GUID or domain)
+    /// that it was issued to. Surrounding white space, quotes, angle brackets and a byte-order mark
+    /// are removed, and so are zero-width characters.
     ///
     /// # Errors
     ///
@@ -130,12 +130,12 @@ impl AppUserCredential {
         Ok(Self { issuer: Arc::new(User { application, current }), cache: TokenCache::default() })
     }
 
-    /// Registers the function that keeps new refresh tokens. It gets each before the access token that
+    /// Registers the function that stores new refresh tokens. It gets each one before the access token that
     /// came with it is used. If it fails, so does the call; the next sign-in calls it again.
     ///
-    /// It has 30 seconds, also when the call that signed in is dropped, as long as the tokio runtime of
-    /// that call runs. It must not make calls that need this credential: they fail at once or, where the calls
-    /// in flight are [bounded](crate::Builder::max_in_flight) and all taken, when their time is over.
+    /// It has 30 seconds, even if the call that signed in is dropped, as long as the tokio runtime of
+    /// that call runs. It must not make calls that need this credential: they fail at once or, if the
+    /// [limit on requests in flight](crate::Builder::max_in_flight) is reached, when they time out.
     #[must_use]
     pub fn on_refresh_token<F, Fut, E>(self, keep: F) -> Self
     where
@@ -175,7 +175,7 @@ impl User {
             Current { keep: Some(keep), is_new: true, refresh_token } => (Arc::clone(keep), refresh_token.clone()),
             _ => return Ok(()),
         };
-        let unkept = || no_token("the new refresh token could not be kept");
+        let unkept = || no_token("the new refresh token could not be stored");
         match tokio::time::timeout(KEEP_TIMEOUT, keep(RefreshToken(token.clone()))).await {
             Ok(kept) => kept.map_err(|error| unkept().caused_by(error))?,
             Err(_) => return Err(unkept().timeout().caused_by("on_refresh_token did not finish within 30 seconds")),

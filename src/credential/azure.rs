@@ -23,9 +23,9 @@ use crate::redact::on_one_line;
 /// Of a chain of credentials, this many say why they gave no token.
 const MOST_REASONS: usize = 10;
 
-/// Signs in by a credential of the Azure SDK, such as those of the `azure_identity` crate.
+/// Signs in with a credential of the Azure SDK, such as those of the `azure_identity` crate.
 ///
-/// Some of those keep tokens themselves: after a 401 they may give the refused one again, which is not
+/// Some of those cache tokens themselves: after a 401 they may return the refused token again, which is not
 /// sent again.
 ///
 /// ```
@@ -49,7 +49,7 @@ pub struct AzureCredential {
 struct Azure(Arc<dyn TokenCredential>);
 
 impl AzureCredential {
-    /// The credential that gives the tokens; they are kept here as those of the other kinds are.
+    /// The credential that provides the tokens; they are cached here as for the other credentials.
     pub fn new(credential: Arc<dyn TokenCredential>) -> Self {
         Self { issuer: Arc::new(Azure(credential)), cache: TokenCache::default() }
     }

@@ -14,12 +14,12 @@ use crate::headers::header_text;
 use crate::response::Response;
 
 impl Error {
-    /// Why the call failed, coarsely.
+    /// The broad category of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The HTTP status, if the service responded; of a [`Credential`](ErrorKind::Credential) error
+    /// The HTTP status, if the service responded; for a [`Credential`](ErrorKind::Credential) error,
     /// that of the sign-in service.
     pub fn status(&self) -> Option<StatusCode> {
         self.0.received.as_ref().map(|received| received.status)
@@ -30,33 +30,33 @@ impl Error {
         self.0.received.as_ref().map(|received| &received.headers)
     }
 
-    /// The body of the response as it came, decompressed and without byte-order mark. Empty if there was
-    /// none, if it was beyond [the bound](crate::Builder::max_body_size), or in an unknown coding.
+    /// The body of the response as received, decompressed and without byte-order mark. Empty if there was
+    /// no body, if it exceeded [the bound](crate::Builder::max_body_size), or if its coding is unknown.
     pub fn body(&self) -> &[u8] {
         self.0.received.as_ref().map_or(&[], |received| &received.body)
     }
 
-    /// The error code of the service, as text: some responses have it as a number. Of a sign-in, the
-    /// error of OAuth: `invalid_client`, `invalid_grant`, `interaction_required`.
+    /// The error code of the service, as text: some responses have it as a number. For a sign-in, the
+    /// OAuth error: `invalid_client`, `invalid_grant`, `interaction_required`.
     ///
-    /// The same number can stand under two statuses, so look at [`status`](Self::status) as well.
+    /// The same code can occur with two statuses, so check [`status`](Self::status) as well.
     pub fn code(&self) -> Option<&str> {
         self.0.fault.code.as_deref()
     }
 
-    /// What the service, or the gateway in front of it, says in words: in its error, in the
-    /// `WWW-Authenticate` of a 401 without a body, or in a line of plain text.
+    /// The message of the service, or of the gateway in front of it: from its error, from the
+    /// `WWW-Authenticate` of a 401 without a body, or from a line of plain text.
     pub fn description(&self) -> Option<&str> {
         self.0.fault.description.as_deref()
     }
 
-    /// The code of the innermost `innererror`: what really happened, where the [code](Self::code) is as
+    /// The code of the innermost `innererror`: the actual cause, where the [code](Self::code) is as
     /// general as `InternalServerError`.
     pub fn inner_code(&self) -> Option<&str> {
         self.0.fault.inner_code.as_deref()
     }
 
-    /// What the innermost `innererror` says in words.
+    /// The message of the innermost `innererror`.
     pub fn inner_description(&self) -> Option<&str> {
         self.0.fault.inner_description.as_deref()
     }
@@ -66,20 +66,20 @@ impl Error {
         &self.0.fault.error_codes
     }
 
-    /// OAuth's `suberror` of a refused sign-in: why its [code](Self::code) is what it is, such as
+    /// OAuth's `suberror` of a refused sign-in: a more specific reason than its [code](Self::code), such as
     /// `bad_token`, `basic_action` or `consent_required`.
     pub fn suberror(&self) -> Option<&str> {
         self.0.fault.suberror.as_deref()
     }
 
-    /// The trace id of a refused sign-in. Support finds it by this and the
-    /// [correlation id](Self::service_correlation_id).
+    /// The trace ID of a refused sign-in. Support finds the sign-in by this and the
+    /// [correlation ID](Self::service_correlation_id).
     pub fn trace_id(&self) -> Option<&str> {
         self.0.fault.trace_id.as_deref()
     }
 
-    /// Further data about the error, such as the names of properties; documented as a list, seen as an
-    /// object too.
+    /// Further data about the error, such as the names of properties: documented as a list, but sometimes
+    /// an object.
     pub fn data(&self) -> Option<&Value> {
         self.0.fault.data.as_ref()
     }
@@ -90,8 +90,8 @@ impl Error {
     }
 
     /// How long the service asks to wait before the next call: the longest `Retry-After` (a date counts
-    /// from the `Date` of the response), `retry-after-ms` or `x-ms-retry-after-ms`; without these, what a
-    /// gateway says in words ("Try again in 57 seconds").
+    /// from the `Date` of the response), `retry-after-ms` or `x-ms-retry-after-ms`; without these, the time
+    /// in the message of a gateway ("Try again in 57 seconds").
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
@@ -116,7 +116,7 @@ impl Error {
         self.0.received.as_ref()?.service_request_id()
     }
 
-    /// The `MS-CorrelationId` that the service responded with, or the correlation id of a refused
+    /// The `MS-CorrelationId` that the service responded with, or the correlation ID of a refused
     /// sign-in.
     pub fn service_correlation_id(&self) -> Option<&str> {
         self.0.fault.correlation_id.as_deref().or_else(|| self.0.received.as_ref()?.service_correlation_id())
@@ -132,7 +132,7 @@ impl Error {
         self.0.received.as_ref()?.server_id()
     }
 
-    /// Where the last request of the call went, without query; none if the call failed before the first.
+    /// The URL of the last request of the call, without query; `None` if the call failed before the first.
     pub fn url(&self) -> Option<&Url> {
         self.0.url.as_deref()
     }
@@ -144,7 +144,7 @@ impl Error {
 
     /// How many requests the call made before it failed; 0 if it failed before the first.
     ///
-    /// The ids sent are the same for all of them.
+    /// All of them sent the same IDs.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }

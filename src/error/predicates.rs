@@ -5,31 +5,31 @@ use http::StatusCode;
 use crate::error::{Error, ErrorKind};
 
 impl Error {
-    /// Whether the same call may succeed later: broken connections, time-outs, 408, 429, 500, 502,
-    /// 503, 504, and the like of a sign-in.
+    /// Whether the same call may succeed later: broken connections, timeouts, 408, 429, 500, 502,
+    /// 503, 504, and similar failures of a sign-in.
     ///
-    /// The client asks this itself. If it says so of an error that you got, then the client's own
-    /// retries, its time or its budget for retries were used up: try again much later.
+    /// The client uses this for its own retries. If an error that you get is retryable, the client's
+    /// retries, its time or its retry budget were used up: try again much later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.0.transient
     }
 
-    /// 404: the service does not know the customer or the upload. Check both ids, and that the
+    /// 404: the service does not know the customer or the upload. Check both IDs, and that the
     /// upload was made for this customer.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.is_of_service(StatusCode::NOT_FOUND)
     }
 
-    /// 401: the service refused the token, and a fresh one if the credential had one. Look whether the
+    /// 401: the service refused the token, and a new one if the credential had one. Check whether the
     /// application may call Partner Center, and whether its tokens are for this cloud.
     #[must_use]
     pub fn is_unauthorized(&self) -> bool {
         self.is_of_service(StatusCode::UNAUTHORIZED)
     }
 
-    /// 403: the token is good, and not enough. Microsoft documents the role Admin agent or Sales agent for the
+    /// 403: the token is valid but not sufficient. Microsoft documents the Admin agent or Sales agent role for the
     /// two operations (older pages also list Global admin), and the partner needs a relationship with the
     /// customer: see [`remedy`](Self::remedy) for the codes 1002, 20002 and 900150.
     #[must_use]
@@ -37,14 +37,14 @@ impl Error {
         self.is_of_service(StatusCode::FORBIDDEN)
     }
 
-    /// 429: too many calls. Wait [`retry_after`](Self::retry_after), then call less often and less
-    /// in parallel: every further request counts against the limit too.
+    /// 429: too many calls. Wait [`retry_after`](Self::retry_after), then call less often and with less
+    /// parallelism: every further request counts against the limit too.
     #[must_use]
     pub fn is_throttled(&self) -> bool {
         self.is_of_service(StatusCode::TOO_MANY_REQUESTS)
     }
 
-    /// Time ran out. The service may be slow, or the connection is.
+    /// Time ran out: the service or the connection may be slow.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.0.timeout
