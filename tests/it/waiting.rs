@@ -329,7 +329,7 @@ async fn a_wait_that_the_service_wants_longer_says_so() {
         Server::new([Reply::Send(response("200 OK", &[("Retry-After", "500")], r#"{"status":"queued"}"#))]).await;
     let error = server.upload().wait(at_once().at_most(Duration::from_secs(20))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFinished);
-    assert!(error.to_string().contains("asks to wait for longer"), "{error}");
+    assert!(error.to_string().contains("asks for a longer wait"), "{error}");
     assert_eq!(error.retry_after(), Some(Duration::from_secs(500)));
     assert_eq!(error.last_response().unwrap().status, Some(UploadStatus::Queued));
 }
