@@ -58,8 +58,8 @@ impl Write for Bounded {
             return Err(io::Error::other("the body is larger than the bound"));
         }
         if self.bytes.is_empty() {
-            // A server can announce what it never sends.
-            self.bytes.reserve_exact(self.length.min(1 << 20));
+            // At most the bound, and once: growing piece by piece takes up to twice the memory.
+            self.bytes.reserve_exact(self.length);
         }
         self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
