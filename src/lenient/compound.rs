@@ -1,7 +1,5 @@
 //! Lists and objects of the body, and how they are offered to a type that asks for a kind of value.
 
-use std::borrow::Cow;
-
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{
     self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor,
@@ -31,6 +29,16 @@ impl<A> Parts<A> {
     fn checked<R, E>(&mut self, outcome: Result<R, E>) -> Result<R, E> {
         self.is_broken |= outcome.is_err();
         outcome
+    }
+
+    /// Reads the value of a member, which is at this place.
+    fn value_at<'de, T: Deserialize<'de>>(&mut self, place: &Place<'_>) -> Result<Option<T>, A::Error>
+    where
+        A: MapAccess<'de>,
+    {
+        let mut value = None;
+        self.next_value_seed(place.value(&mut value)).map_err(|error| place.fail(error))?;
+        Ok(value)
     }
 
     pub(super) fn skip_entries<'de>(&mut self) -> Result<(), A::Error>
@@ -161,12 +169,6 @@ pub(super) struct ObjectOf<'o, 'p, A> {
     pub(super) place: &'p Place<'p>,
 }
 
-impl<'o, 'p, A> ObjectOf<'o, 'p, A> {
-    fn members(self, of: Option<Struct>) -> Members<'o, 'p, A> {
-        Members { object: self.object, place: self.place, of, name: Cow::Borrowed("") }
-    }
-}
-
 impl<'de, A: MapAccess<'de>> Deserializer<'de> for ObjectOf<'_, '_, A> {
     type Error = A::Error;
 
@@ -177,7 +179,7 @@ impl<'de, A: MapAccess<'de>> Deserializer<'de> for ObjectOf<'_, '_, A> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, A::Error> {
-        visitor.visit_map(self.members(None))
+        visitor.visit_map(Entries { object: self.object, place: self.place, key: String::new() })
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, A::Error> {
@@ -189,11 +191,12 @@ impl<'de, A: MapAccess<'de>> Deserializer<'de> for ObjectOf<'_, '_, A> {
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        name: &'static str,
-        fields: &'static [&'static str],
+        of: &'static str,
+        names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        visitor.visit_map(self.members(Some(Struct { name, fields, seen: 0 })))
+        let of = Fields { of, names, seen: 0, current: 0 };
+        visitor.visit_map(Members { object: self.object, place: self.place, of })
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -206,113 +209,122 @@ impl<'de, A: MapAccess<'de>> Deserializer<'de> for ObjectOf<'_, '_, A> {
     }
 }
 
-/// The members of a struct under the names that its derived code knows, or the entries of a map.
+/// The members of a struct under the names that its derived code knows. A field is given once: of a member
+/// that comes twice, the first counts.
 struct Members<'o, 'p, A> {
     object: &'o mut Parts<A>,
     place: &'p Place<'p>,
-    of: Option<Struct>,
-    /// Of the current member.
-    name: Cow<'static, str>,
+    of: Fields,
 }
 
-struct Struct {
-    name: &'static str,
-    fields: &'static [&'static str],
-    /// A bit for each field that the derived code has had.
+/// The fields of a struct, and those of them that the derived code has had.
+struct Fields {
+    of: &'static str,
+    names: &'static [&'static str],
+    /// A bit for each.
     seen: u64,
-}
-
-impl<'de, A: MapAccess<'de>> Members<'_, '_, A> {
-    fn read<R>(&mut self, read: impl FnOnce(&mut Parts<A>, &Place<'_>) -> Result<R, A::Error>) -> Result<R, A::Error> {
-        let step = self.of.as_ref().map_or(Step::Key(&self.name), |of| Step::Member(&self.name, of.name));
-        let place = self.place.below(step);
-        read(self.object, &place).map_err(|error| place.fail(error))
-    }
-
-    fn value<T: Deserialize<'de>>(&mut self) -> Result<Option<T>, A::Error> {
-        let mut value = None;
-        self.read(|object, place| object.next_value_seed(place.value(&mut value)))?;
-        Ok(value)
-    }
+    /// The one of the current member.
+    current: usize,
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'_, '_, A> {
     type Error = A::Error;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
-        self.name = match &mut self.of {
-            Some(of) => loop {
-                match self.object.next_key_seed(FieldName(of))? {
-                    None => return Ok(None),
-                    Some(Some(field)) => {
-                        of.seen |= bit(field);
-                        self.place.note_member(of.name, true);
-                        break Cow::Borrowed(of.fields[field]);
-                    }
-                    Some(None) => {
-                        self.place.note_member(of.name, false);
-                        self.object.next_value::<IgnoredAny>()?;
-                    }
-                }
-            },
-            None => match self.object.next_key()? {
-                None => return Ok(None),
-                Some(name) => Cow::Owned(name),
-            },
-        };
-        seed.deserialize(StrDeserializer::new(&self.name)).map(Some)
-    }
-
-    fn next_value<T: Deserialize<'de>>(&mut self) -> Result<T, A::Error> {
-        let value = self.value()?;
-        value.map_or_else(|| self.read(|_, place| place.absent()), Ok)
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        self.read(|object, _| object.next_value_seed(seed))
-    }
-
-    /// Only maps are read by entries.
-    fn next_entry<K: Deserialize<'de>, T: Deserialize<'de>>(&mut self) -> Result<Option<(K, T)>, A::Error> {
-        while let Some(key) = self.next_key()? {
-            if let Some(value) = self.value()? {
-                return Ok(Some((key, value)));
+        while let Some(is_field) = self.object.next_key_seed(FieldName(&mut self.of))? {
+            self.place.note_member(self.of.of, is_field);
+            if is_field {
+                return seed.deserialize(StrDeserializer::new(self.of.current())).map(Some);
             }
+            self.object.next_value::<IgnoredAny>()?;
         }
         Ok(None)
     }
-}
 
-impl Struct {
-    /// The field of this name. Microsoft's own deserialisers ignore letter case.
-    #[inline]
-    fn field(&self, name: &str) -> Option<usize> {
-        self.fields.iter().position(|field| *field == name).or_else(|| self.field_loosely(name))
+    fn next_value<T: Deserialize<'de>>(&mut self) -> Result<T, A::Error> {
+        let place = self.place.below(Step::Member(self.of.current(), self.of.of));
+        self.object.value_at(&place)?.map_or_else(|| place.absent(), Ok)
     }
 
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        let place = self.place.below(Step::Member(self.of.current(), self.of.of));
+        self.object.next_value_seed(seed).map_err(|error| place.fail(error))
+    }
+}
+
+impl Fields {
+    fn current(&self) -> &'static str {
+        self.names[self.current]
+    }
+
+    /// Goes to the field of this name, if there is one that was not seen yet.
+    #[inline]
+    fn go_to(&mut self, name: &str) -> bool {
+        let field = self.names.iter().position(|field| *field == name).or_else(|| self.position_loosely(name));
+        let Some(field) = field else { return false };
+        // A struct of more than 64 fields has no bit for the others: serde refuses one that comes twice.
+        let bit = if field < 64 { 1 << field } else { 0 };
+        let is_new = self.seen & bit == 0;
+        self.seen |= bit;
+        self.current = field;
+        is_new
+    }
+
+    /// Microsoft's own deserializers ignore letter case.
     #[cold]
-    fn field_loosely(&self, name: &str) -> Option<usize> {
-        let position = |name: &str| self.fields.iter().position(|field| field.eq_ignore_ascii_case(name));
-        let aliases = schema(self.name).map_or(&[][..], |schema| schema.aliases);
+    fn position_loosely(&self, name: &str) -> Option<usize> {
+        let position = |name: &str| self.names.iter().position(|field| field.eq_ignore_ascii_case(name));
+        let aliases = schema(self.of).map_or(&[][..], |schema| schema.aliases);
         let own_name = || aliases.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(name)).map(|(_, own)| own);
         position(name).or_else(|| position(own_name()?))
     }
 }
 
-/// A struct of more than 64 fields has no bit for the others, and serde refuses them when they come twice.
-#[inline]
-fn bit(field: usize) -> u64 {
-    if field < 64 { 1 << field } else { 0 }
-}
-
-/// The field that a name stands for, if the derived code has not had it yet.
-struct FieldName<'s>(&'s Struct);
+/// Reads a name, and says whether it stands for a field.
+struct FieldName<'f>(&'f mut Fields);
 
 impl<'de> DeserializeSeed<'de> for FieldName<'_> {
-    type Value = Option<usize>;
+    type Value = bool;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        let field = |name: &str| Some(self.0.field(name).filter(|field| self.0.seen & bit(*field) == 0));
-        deserializer.deserialize_str(TextVisitor("the name of a member", field))
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(TextVisitor("the name of a member", |name: &str| Some(self.0.go_to(name))))
+    }
+}
+
+/// The entries of a map that can be read.
+struct Entries<'o, 'p, A> {
+    object: &'o mut Parts<A>,
+    place: &'p Place<'p>,
+    /// Of the current entry.
+    key: String,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Entries<'_, '_, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
+        let Some(key) = self.object.next_key()? else { return Ok(None) };
+        self.key = key;
+        seed.deserialize(StrDeserializer::new(&self.key)).map(Some)
+    }
+
+    fn next_value<T: Deserialize<'de>>(&mut self) -> Result<T, A::Error> {
+        let place = self.place.below(Step::Key(&self.key));
+        self.object.value_at(&place)?.map_or_else(|| place.absent(), Ok)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        let place = self.place.below(Step::Key(&self.key));
+        self.object.next_value_seed(seed).map_err(|error| place.fail(error))
+    }
+
+    fn next_entry<K: Deserialize<'de>, T: Deserialize<'de>>(&mut self) -> Result<Option<(K, T)>, A::Error> {
+        while let Some(key) = self.next_key()? {
+            if let Some(value) = self.object.value_at(&self.place.below(Step::Key(&self.key)))? {
+                return Ok(Some((key, value)));
+            }
+        }
+        Ok(None)
     }
 }
