@@ -16,7 +16,7 @@ use progenitor::{GenerationSettings, Generator, HooksMode};
 use quote::quote;
 use serde_json::{Map, Value, json};
 
-use crate::adapt::{OwnTypes, adapt, url_templates};
+use crate::adapt::{OwnTypes, adapt, operations};
 
 const DOCUMENT: &str = "openapi/partner-center-devices.yaml";
 
@@ -47,7 +47,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     trim_schemas(&mut document);
     document["components"]["schemas"][NUMBER] = json!({ "type": "string" });
     let mut client = adapt(syn::parse2(generate(&document, &own)?)?, &own)?;
-    client.items.push(url_templates(&document));
+    client.items.push(operations(&document));
 
     let out = env::var("OUT_DIR")?;
     fs::write(Path::new(&out).join("client.rs"), prettyplease::unparse(&client))?;
@@ -73,8 +73,7 @@ fn resolved<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
     value["$ref"].as_str().and_then(|reference| document.pointer(reference.strip_prefix('#')?)).unwrap_or(value)
 }
 
-/// Takes out what progenitor does badly: error responses, because a body that is not the documented fault
-/// would lose status and headers; and header parameters, which the hook writes.
+/// Takes out what the send loop does itself: error responses, and header parameters.
 fn trim_operations(document: &mut Value) -> Result<(), String> {
     let whole = document.clone();
     let trim_parameters = |part: &mut Value| {
@@ -143,7 +142,7 @@ fn trim_schemas(part: &mut Value) {
 
 fn generate(document: &Value, own: &OwnTypes) -> Result<TokenStream, String> {
     let mut settings = GenerationSettings::default();
-    settings.with_hooks(HooksMode::Expected).with_inner_type(quote!(crate::attempt::Attempt));
+    settings.with_hooks(HooksMode::Expected).with_inner_type(quote!(crate::operation::Outbox));
     settings.with_map_type("::std::collections::BTreeMap").with_replacement(
         NUMBER,
         "::serde_json::Number",

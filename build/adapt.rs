@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
+use std::mem;
 
 use heck::{ToPascalCase, ToSnakeCase};
 use proc_macro2::TokenStream;
@@ -20,6 +21,8 @@ pub(crate) struct OwnTypes {
     /// Lines that make types by a macro of `src/`.
     lines: TokenStream,
     marks: BTreeMap<String, TokenStream>,
+    /// Structs and their fields that are hardly ever sent.
+    seldom: BTreeSet<(String, String)>,
 }
 
 impl OwnTypes {
@@ -36,9 +39,14 @@ impl OwnTypes {
         let (ident, docs) = (format_ident!("{name}"), schema["description"].as_str().unwrap_or(name).trim());
         let (mut essential, mut aliases) = (Vec::new(), Vec::new());
         for (member, property) in members(&schema["properties"]) {
-            match (&property["x-essential"], &property["x-alias"]) {
-                (Value::Null | Value::Bool(_), Value::Null | Value::String(_)) => {}
-                _ => return Err(format!("{member}: x-essential takes true or false, x-alias a text")),
+            match (&property["x-essential"], &property["x-seldom"], &property["x-alias"]) {
+                (Value::Null | Value::Bool(_), Value::Null | Value::Bool(_), Value::Null | Value::String(_)) => {}
+                _ => {
+                    return Err(format!("{member}: x-essential and x-seldom take true or false, x-alias a text"));
+                }
+            }
+            if property["x-seldom"] == true {
+                self.seldom.insert((name.to_owned(), member.to_snake_case()));
             }
             essential.extend((property["x-essential"] == true).then_some(member));
             aliases.extend(property["x-alias"].as_str().map(|alias| quote!((#alias, #member))));
@@ -98,6 +106,9 @@ pub(crate) fn adapt(mut client: syn::File, own: &OwnTypes) -> Result<syn::File, 
                 (item.vis, item.tree) = (parse_quote!(pub(crate)), syn::parse_str(&ours)?);
             }
             Item::Impl(item) if item.trait_.is_none() => {
+                for item in &mut item.items {
+                    without_version(item)?;
+                }
                 let short: Vec<_> = item.items.iter_mut().filter_map(without_optional_arguments).collect();
                 item.items.extend(short);
             }
@@ -121,13 +132,22 @@ pub(crate) fn adapt(mut client: syn::File, own: &OwnTypes) -> Result<syn::File, 
     Ok(client)
 }
 
-/// The table of the paths of the operations, for logs.
-pub(crate) fn url_templates(document: &Value) -> Item {
+/// The table of the operations, for the send loop and its logs.
+pub(crate) fn operations(document: &Value) -> Item {
     let operations = members(&document["paths"]).flat_map(|(path, item)| {
-        members(item).filter_map(move |(_, operation)| Some((operation["operationId"].as_str()?, path)))
+        members(item).filter_map(move |(_, operation)| Some((operation["operationId"].as_str()?, path, operation)))
     });
-    let lines = operations.map(|(id, path)| quote!((#id, #path)));
-    parse_quote!(pub(crate) static URL_TEMPLATES: &[(&str, &str)] = &[#(#lines),*];)
+    let lines = operations.map(|(id, path, operation)| {
+        let success = members(&operation["responses"]).map(|(status, _)| match status.parse::<u16>() {
+            Ok(status) => quote!(#status..=#status),
+            Err(_) => quote!(200..=299),
+        });
+        let method = id.to_snake_case();
+        quote! { crate::operation::Documented {
+            id: #id, method: #method, url_template: #path, success: &[#(#success),*],
+        } }
+    });
+    parse_quote!(pub(crate) static OPERATIONS: &[crate::operation::Documented] = &[#(#lines),*];)
 }
 
 /// Returns the struct's line in the table of marks.
@@ -137,9 +157,9 @@ fn adapt_struct(item: &mut syn::ItemStruct, own: &OwnTypes) -> Result<TokenStrea
     item.attrs.push(parse_quote!(#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]));
     let mut fields = BTreeSet::new();
     for field in &mut item.fields {
-        if !fields.insert(field.ident.clone()) {
-            let field = field.ident.to_token_stream();
-            return Err(format!("components/schemas/{name}: two members become the same field `{field}`"));
+        let ident = field.ident.to_token_stream().to_string();
+        if !fields.insert(ident.clone()) {
+            return Err(format!("components/schemas/{name}: two members become the same field `{ident}`"));
         }
         let ty = field.ty.to_token_stream().to_string();
         if ty.contains("crate :: models :: PartnerDateTime") {
@@ -150,9 +170,29 @@ fn adapt_struct(item: &mut syn::ItemStruct, own: &OwnTypes) -> Result<TokenStrea
             field.attrs.push(parse_quote!(#[serde(#default deserialize_with = #read, serialize_with = #write)]));
             field.attrs.push(parse_quote!(#[cfg_attr(feature = "schemars", schemars(with = #as_sent))]));
         }
+        // One word for an object that is hardly ever there: lists have thousands of them.
+        let object = ty.strip_prefix(":: std :: option :: Option <").filter(|object| !object.contains("::"));
+        if let Some(object) = object.filter(|_| own.seldom.contains(&(name.clone(), ident.clone()))) {
+            let boxed = format!("::std::option::Option<::std::boxed::Box<{object}>");
+            field.ty = syn::parse_str(&boxed).map_err(|error| error.to_string())?;
+        }
     }
     let marks = own.marks.get(&name).cloned().unwrap_or(quote!(essential: &[], aliases: &[]));
     Ok(quote!(crate::lenient::Schema { name: #name, #marks }))
+}
+
+/// Takes out the header with the document's version, which progenitor adds and no document knows.
+fn without_version(item: &mut ImplItem) -> syn::Result<()> {
+    let ImplItem::Fn(operation) = item else { return Ok(()) };
+    for stmt in mem::take(&mut operation.block.stmts) {
+        let text = stmt.to_token_stream().to_string();
+        match text.replace(". headers (header_map)", "") {
+            with_request if with_request != text => operation.block.stmts.push(syn::parse_str(&with_request)?),
+            _ if text.contains("header_map") => {}
+            _ => operation.block.stmts.push(stmt),
+        }
+    }
+    Ok(())
 }
 
 /// Gives the name of an operation to a method that has its required arguments only; the method with all of

@@ -1,39 +1,59 @@
 //! The send loop, through which every call goes.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::header;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use reqwest::Request;
+use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 use tracing::Instrument;
 
-use crate::attempt::{Attempt, Exchange};
 use crate::client::PartnerCenter;
 use crate::credential::{AccessToken, TokenRequest, out_of_time};
 use crate::error::Error;
-use crate::generated;
+use crate::exchange::exchange;
+use crate::generated::{self, OPERATIONS};
+use crate::headers::CallIds;
 use crate::limits;
 use crate::next::{Call, Next, next};
+use crate::operation::{Documented, OK, Reader, prepare};
 use crate::outcome::classify;
 use crate::redact::Secrets;
 use crate::response::Response;
 use crate::trace;
 
 impl PartnerCenter {
-    /// Sends one call: attempt after attempt, until one ends it.
-    pub(crate) async fn send<T, F, Fut>(&self, operation: &'static str, run: F) -> Result<Response<T>, Error>
+    /// Calls an operation of the specification, by its ID or by its method of the generated client.
+    pub(crate) async fn send<T, F, Fut>(&self, name: &'static str, run: F) -> Result<Response<T>, Error>
     where
+        T: DeserializeOwned,
         F: Fn(generated::Client) -> Fut,
         Fut: Future<Output = Result<generated::ResponseValue<T>, generated::Error>>,
     {
+        let documented = OPERATIONS.iter().find(|documented| [documented.id, documented.method].contains(&name));
+        let (name, success) = documented.map_or((name, OK), |documented| (documented.id, documented.success));
+        let prepare = || prepare(&self.shared, &run);
+        self.send_request(name, documented, prepare, Reader::of_schema(success)).await
+    }
+
+    /// Sends one call: attempt after attempt, until one ends it. Each prepares its request, which costs less than to
+    /// keep a copy for attempts that are hardly ever needed.
+    pub(crate) async fn send_request<T>(
+        &self,
+        operation: &'static str,
+        documented: Option<&'static Documented>,
+        prepare: impl Fn() -> Result<Request, Error>,
+        reader: Reader<T>,
+    ) -> Result<Response<T>, Error> {
         in_runtime()?;
         let (limits, policy) = (&self.shared.limits, &self.shared.retry);
-        let mut call = Call::new(operation, self)?;
+        let mut call = Call::new(self, documented);
         let span = trace::call(operation, call.url_template, call.ids);
         let attempts = async {
             limits.count_call();
             loop {
-                let outcome = self.attempt(&mut call, &run).await;
+                let outcome = self.attempt(&mut call, &prepare, &reader).await;
                 match next(&mut call, outcome, policy, policy.jitter(), || limits.may_retry()) {
                     Next::Done(outcome) => return outcome,
                     Next::Now => {
@@ -57,42 +77,36 @@ impl PartnerCenter {
         outcome
     }
 
-    /// One attempt: admission, the headers, the generated operation, and what its outcome means.
-    async fn attempt<'c, T, F, Fut>(&'c self, call: &mut Call<'c>, run: &F) -> Result<Response<T>, Error>
-    where
-        F: Fn(generated::Client) -> Fut,
-        Fut: Future<Output = Result<generated::ResponseValue<T>, generated::Error>>,
-    {
+    /// One attempt: the request, admission, and what comes of it.
+    async fn attempt<'c, T>(
+        &'c self,
+        call: &mut Call<'c>,
+        prepare: &impl Fn() -> Result<Request, Error>,
+        reader: &Reader<T>,
+    ) -> Result<Response<T>, Error> {
         let shared = &self.shared;
-        let token = self.admit(call).await?;
-        // Only now is it known that there is another token.
-        if call.last.as_ref().is_some_and(Error::refuses_token) {
-            call.log_retry(Duration::ZERO);
-        }
-        let timeout = shared.attempt_timeout.min(call.deadline.left());
-        if timeout.is_zero() {
-            return Err(limits::out_of_time());
-        }
-        let mut headers = call.headers.clone();
-        headers.insert(header::AUTHORIZATION, token.authorization()?);
-
-        call.attempts += 1;
-        let attempt = Attempt {
-            number: call.attempts,
-            url_template: call.url_template,
-            timeout,
-            body_limit: shared.max_body_size,
-            exchange: Arc::new(Mutex::new(Exchange::of(headers))),
+        let (token, span, exchange) = {
+            let mut request = prepare()?;
+            self.write_headers(call.ids, request.headers_mut())?;
+            let token = self.admit(call).await?;
+            request.headers_mut().insert(AUTHORIZATION, token.authorization()?);
+            // Only now is it known that there is another token.
+            if call.last.as_ref().is_some_and(Error::refuses_token) {
+                call.log_retry(Duration::ZERO);
+            }
+            let timeout = shared.attempt_timeout.min(call.deadline.left());
+            if timeout.is_zero() {
+                return Err(limits::out_of_time());
+            }
+            call.count(&request);
+            let span = trace::request(&request, call.url_template, call.attempts);
+            let exchange = span.in_scope(|| exchange(&shared.http, request, shared.max_body_size, timeout));
+            (token, span.clone(), exchange.instrument(span))
         };
-        let base_url = shared.base_url.as_str().trim_end_matches('/');
-        let client = generated::Client::new_with_client(base_url, shared.http.clone(), attempt.clone());
-        let result = run(client).await;
-        let Exchange { span, method, url, received, .. } = attempt.take_exchange();
-        call.method = method;
-        call.url = url.or(call.url.take());
+        let exchanged = exchange.await;
         let refused = call.refused.iter().map(|(refused, _)| refused);
         let secrets = Secrets::new(refused.chain([&token]).map(AccessToken::expose));
-        let outcome = classify(result, received, &secrets).map(|(body, unreadable, received)| Response {
+        let outcome = classify(reader, exchanged, &secrets).map(|(body, unreadable, received)| Response {
             body,
             unreadable,
             received,
@@ -106,6 +120,17 @@ impl PartnerCenter {
             shared.limits.note(error);
         }
         outcome
+    }
+
+    /// Writes the headers of the client and of the context over those of the request.
+    fn write_headers(&self, ids: CallIds, headers: &mut HeaderMap) -> Result<(), Error> {
+        // Room for the IDs and the token, too: each growth would copy all of them.
+        headers.reserve(self.shared.headers.len() + 3);
+        self.shared.headers.keys().for_each(|name| _ = headers.remove(name));
+        headers.extend(self.shared.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+        self.context.write_headers(headers)?;
+        ids.write(headers);
+        Ok(())
     }
 
     /// Waits for a permit and a token, with no throttle in force when both are there.

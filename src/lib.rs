@@ -7,7 +7,6 @@
 #![cfg_attr(any(not(doctest), feature = "azure_core"), doc = include_str!("../README.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod attempt;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod builder;
@@ -23,6 +22,7 @@ mod device_error;
 pub mod emulator;
 mod env;
 mod error;
+mod exchange;
 mod fault;
 mod generated;
 mod headers;
@@ -33,6 +33,7 @@ mod links;
 pub mod models;
 mod next;
 mod open_enum;
+mod operation;
 mod outcome;
 mod pasted;
 mod reading;

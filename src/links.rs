@@ -17,6 +17,7 @@ use crate::customers::BatchUploadStatus;
 use crate::error::Error;
 use crate::headers::{RESERVED, append, header_value};
 use crate::models::{BatchTrackingId, CustomerId, Link};
+use crate::operation::{Reader, get_resource};
 use crate::pasted::{unwrapped, visible};
 use crate::reading::text;
 use crate::redact::{beginning, without_query};
@@ -260,13 +261,9 @@ impl PartnerCenter {
     /// URI or invalid HTTP headers, or points to another host or outside the path of the
     /// service; and the errors of every call. The response has to be a JSON object.
     pub async fn follow<T: DeserializeOwned>(&self, link: &Link) -> Result<Response<T>, Error> {
-        let target = target(&self.shared.base_url, link)?;
-        let headers = headers(link)?;
-        let call = |client: crate::generated::Client| {
-            let (target, headers) = (target.clone(), headers.clone());
-            async move { client.get_resource(target, headers).await }
-        };
-        self.send("follow", call).await
+        let (url, headers) = (target(&self.shared.base_url, link)?, headers(link)?);
+        let prepare = || Ok(get_resource(url.clone(), headers.clone()));
+        self.send_request("follow", None, prepare, Reader::of_object()).await
     }
 }
 

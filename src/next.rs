@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use backon::ExponentialBackoff;
-use http::{HeaderMap, Method};
+use http::Method;
+use reqwest::Request;
 use url::Url;
 
 use crate::client::PartnerCenter;
 use crate::credential::AccessToken;
 use crate::error::{Error, ErrorKind};
-use crate::generated::URL_TEMPLATES;
 use crate::headers::CallIds;
 use crate::limits::Permit;
+use crate::operation::Documented;
 use crate::retry::{Deadline, RetryPolicy};
 use crate::transport::hardly_passes;
 
@@ -20,13 +20,11 @@ pub(crate) struct Call<'c> {
     /// Of the operation; none for what a link points to.
     pub(crate) url_template: Option<&'static str>,
     pub(crate) ids: CallIds,
-    /// Those of every attempt.
-    pub(crate) headers: HeaderMap,
     pub(crate) deadline: Deadline,
-    pub(crate) backoffs: ExponentialBackoff,
+    retries: usize,
     pub(crate) attempts: u32,
     /// The method of the last request.
-    pub(crate) method: Method,
+    method: Method,
     /// Of the last request, without query.
     pub(crate) url: Option<Url>,
     /// Kept for an attempt that follows at once.
@@ -40,18 +38,13 @@ pub(crate) struct Call<'c> {
 }
 
 impl Call<'_> {
-    pub(crate) fn new(operation: &str, partner: &PartnerCenter) -> Result<Self, Error> {
+    pub(crate) fn new(partner: &PartnerCenter, operation: Option<&'static Documented>) -> Self {
         let PartnerCenter { shared, context } = partner;
-        let ids = context.ids();
-        let mut headers = shared.headers.clone();
-        context.write_headers(&mut headers)?;
-        ids.write(&mut headers);
-        Ok(Self {
-            url_template: URL_TEMPLATES.iter().find(|(id, _)| *id == operation).map(|(_, template)| *template),
-            ids,
-            headers,
+        Self {
+            url_template: operation.map(|operation| operation.url_template),
+            ids: context.ids(),
             deadline: Deadline::after(context.call_timeout_or(shared.call_timeout)),
-            backoffs: shared.retry.backoffs(),
+            retries: 0,
             attempts: 0,
             method: Method::default(),
             url: None,
@@ -59,7 +52,16 @@ impl Call<'_> {
             sent: None,
             refused: None,
             last: None,
-        })
+        }
+    }
+
+    /// Counts an attempt, which sends this request.
+    pub(crate) fn count(&mut self, request: &Request) {
+        let mut url = request.url().clone();
+        // It may hold a secret of the caller.
+        url.set_query(None);
+        (self.method, self.url) = (request.method().clone(), Some(url));
+        self.attempts += 1;
     }
 
     /// Tells of the attempt that failed and of the delay before the next.
@@ -111,7 +113,9 @@ pub(crate) fn next<T>(
     }
     // Calls that wait for the same sign-in come back together, and share the next one.
     let chance = if is_sign_in { 0.0 } else { chance };
-    let delay = policy.next_delay(call.backoffs.next(), error.retry_after(), chance, call.deadline.left());
+    let backoff = policy.backoffs().nth(call.retries);
+    call.retries += 1;
+    let delay = policy.next_delay(backoff, error.retry_after(), chance, call.deadline.left());
     // Where all calls of the client are held back, the service has set the pace.
     match delay.filter(|_| error.holds_the_client() || may_retry()) {
         Some(delay) => {
@@ -128,7 +132,7 @@ mod tests {
     use http::header;
 
     use super::*;
-    use crate::generated;
+    use crate::operation::{OK, Reader};
     use crate::outcome::classify;
     use crate::received::Received;
     use crate::redact::Secrets;
@@ -137,7 +141,7 @@ mod tests {
 
     fn call() -> (Call<'static>, RetryPolicy) {
         let partner = PartnerCenter::builder(AccessToken::new("a-token")).build().unwrap();
-        (Call::new("get", &partner).unwrap(), RetryPolicy::default().without_jitter())
+        (Call::new(&partner, None), RetryPolicy::default().without_jitter())
     }
 
     fn service(status: u16, retry_after: Option<&'static str>) -> Error {
@@ -145,10 +149,8 @@ mod tests {
         if let Some(wait) = retry_after {
             response = response.header(header::RETRY_AFTER, wait);
         }
-        let (head, body) = response.body(bytes::Bytes::new()).unwrap().into_parts();
-        let received =
-            Received { status: head.status, headers: head.headers, body, over_bounds: false, undecoded: None };
-        classify::<()>(Err(generated::Error::Custom(String::new())), Some(received), &Secrets::new([])).unwrap_err()
+        let received = Received::from(response.body(bytes::Bytes::new()).unwrap());
+        classify::<()>(&Reader::of_schema(OK), Ok((received, Ok(()))), &Secrets::new([])).unwrap_err()
     }
 
     fn decide(call: &mut Call<'_>, policy: &RetryPolicy, error: Error, may_retry: bool) -> Next<()> {

@@ -1,62 +1,63 @@
-//! What an attempt came to. The errors of the generated client lose status, headers or body, so what the
-//! hook kept of the response decides.
+//! What an attempt came to: a response, or an error with all that was received.
 
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
 use crate::content_coding::Coding;
 use crate::error::{Error, ErrorKind};
+use crate::exchange::{Exchanged, Failure};
 use crate::fault::Fault;
-use crate::generated;
 use crate::headers::header_text;
 use crate::lenient::{MembersSeen, ReadError, UnreadableMember};
+use crate::operation::Reader;
 use crate::received::Received;
 use crate::redact::Secrets;
 use crate::transport::Trouble;
 
-/// No response may bring the secrets of the call, which are its tokens, to light.
+/// What an attempt came to, by what came back. No response may bring the secrets of the call, which are its
+/// tokens, to light.
 pub(crate) fn classify<T>(
-    outcome: Result<generated::ResponseValue<T>, generated::Error>,
-    mut received: Option<Received>,
+    reader: &Reader<T>,
+    exchanged: Exchanged,
     secrets: &Secrets<'_>,
 ) -> Result<(T, Vec<UnreadableMember>, Received), Error> {
-    if let Some(received) = received.as_mut().filter(|received| received.status.is_success()) {
-        received.redact_success(secrets);
-    }
-    match (outcome, received) {
-        (Err(_), Some(received)) if !received.status.is_success() => Err(refused(received)),
-        (Err(generated::Error::UnexpectedResponse(_) | generated::Error::Custom(_)), Some(received)) => {
-            Err(refused(received))
-        }
-        (_, Some(received)) if received.over_bounds => {
-            let message = "the response is larger than the bound, or has too many objects";
-            Err(Error::new(ErrorKind::Decode, message).with_received(received))
-        }
-        (_, Some(received)) if received.undecoded.is_some() => Err(undecoded(received)),
-        (Err(generated::Error::CommunicationError(error) | generated::Error::ResponseBodyError(error)), received) => {
-            let of_transport = |message| Error::new(ErrorKind::Transport, message);
-            Err(no_response("the service", error, of_transport).with_received(received))
-        }
-        (Ok(value), Some(received)) => match (value.read)(&received.body) {
-            Ok((body, mut unreadable)) => {
-                unreadable.iter_mut().for_each(|member| member.redact(secrets));
-                return Ok((body, unreadable, received));
-            }
-            // A text without end, and nothing else that says how long it is.
-            Err(error) if error.source.is_eof() && !received.has_length() => {
-                Err(broke_off().caused_by(error.source.to_string()).with_received(received))
-            }
-            Err(error) => match Fault::read_success(&received.body, error.members) {
-                Some(fault) => {
-                    let refusal = Error::new(ErrorKind::Service, "the service responded with an error and status");
-                    Err(refusal.with_fault(fault).with_received(received))
+    let of_transport = |message| Error::new(ErrorKind::Transport, message);
+    match exchanged {
+        Err(failure) => Err(no_response("the service", failure, of_transport)),
+        Ok((received, _)) if !reader.is_success(received.status) => Err(refused(received)),
+        Ok((mut received, ended)) => {
+            received.redact_success(secrets);
+            match ended {
+                _ if received.over_bounds => {
+                    let message = "the response is larger than the bound, or has too many objects";
+                    Err(Error::new(ErrorKind::Decode, message).with_received(received))
                 }
-                None => Err(unreadable(error, secrets).with_received(received)),
-            },
-        },
-        _ => Err(Error::config("the request cannot be built")),
+                _ if received.undecoded.is_some() => Err(undecoded(received)),
+                Err(failure) => Err(no_response("the service", failure, of_transport).with_received(received)),
+                Ok(()) => match (reader.read)(&received.body) {
+                    Ok((body, mut unreadable)) => {
+                        unreadable.iter_mut().for_each(|member| member.redact(secrets));
+                        return Ok((body, unreadable, received));
+                    }
+                    Err(error) => Err(not_read(error, received, secrets)),
+                },
+            }
+        }
     }
     .map_err(|error| error.redacted(secrets))
+}
+
+/// Why the body of a success cannot be read.
+fn not_read(error: ReadError, received: Received, secrets: &Secrets<'_>) -> Error {
+    // A text without end, and nothing else that says how long it is.
+    let error = if error.source.is_eof() && !received.has_length() {
+        broke_off().caused_by(error.source.to_string())
+    } else if let Some(fault) = Fault::read_success(&received.body, error.members) {
+        Error::new(ErrorKind::Service, "the service responded with an error and status").with_fault(fault)
+    } else {
+        unreadable(error, secrets)
+    };
+    error.with_received(received)
 }
 
 /// The service responded with a body that cannot be read.
@@ -87,7 +88,11 @@ fn broke_off() -> Error {
 }
 
 /// Nothing usable came back from this server: what this function makes of the words, with the reason.
-pub(crate) fn no_response(server: &str, mut source: reqwest::Error, error: fn(String) -> Error) -> Error {
+pub(crate) fn no_response(server: &str, failure: Failure, error: fn(String) -> Error) -> Error {
+    let mut source = match failure {
+        Failure::Broken(source) => source,
+        Failure::TimedOut => return error(format!("{server} did not respond in time")).timeout(),
+    };
     // Its text has the URL; the query may hold a secret of the caller.
     source.url_mut().into_iter().for_each(|url| url.set_query(None));
     let trouble = Trouble::of(&source);
@@ -95,7 +100,7 @@ pub(crate) fn no_response(server: &str, mut source: reqwest::Error, error: fn(St
         _ if source.is_builder() => Error::config(format!("the request to {server} cannot be built")),
         Some(message) if trouble.is_of_config() => Error::config(message),
         Some(message) => error(message),
-        None if source.is_timeout() => error(format!("{server} did not respond in time")).timeout(),
+        None if source.is_timeout() => error(format!("{server} did not respond in time")).timed_out(),
         None if source.is_connect() => error(format!("cannot connect to {server}")),
         None if source.is_body() || source.is_decode() => error(format!("the response of {server} broke off")),
         None => error(format!("no response from {server}")),

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use crate::error::Error;
 use crate::generated::types::UploadStatus;
 use crate::lenient;
-use crate::received::BYTE_ORDER_MARK;
+use crate::received::without_mark;
 
 /// Reads a body that the service sent, as the client does: numbers for texts, any letter case,
 /// times in any form, a byte-order mark. Non-essential members that cannot be read are absent.
@@ -25,8 +25,7 @@ use crate::received::BYTE_ORDER_MARK;
 ///
 /// [`Decode`](crate::ErrorKind::Decode) with the path of the member at fault.
 pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    let read = lenient::from_slice(body).map(|(value, _)| value);
+    let read = lenient::from_slice(without_mark(body)).map(|(value, _)| value);
     read.map_err(|error| Error::unreadable(&error.path, &error.source.to_string()))
 }
 

@@ -2,14 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::mem;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use crate::content_coding::{Coding, Decoder};
 use crate::headers::{MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID, header_text};
 use crate::redact::Secrets;
 use crate::retry_after;
@@ -78,6 +76,16 @@ impl Received {
     }
 }
 
+/// A response that is there already.
+impl<B: Into<Bytes>> From<http::Response<B>> for Received {
+    fn from(response: http::Response<B>) -> Self {
+        let (head, body) = response.into_parts();
+        let body = body.into();
+        let body = body.slice_ref(without_mark(&body));
+        Self { status: head.status, headers: head.headers, body, over_bounds: false, undecoded: None }
+    }
+}
+
 impl fmt::Debug for Received {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Received")
@@ -88,62 +96,9 @@ impl fmt::Debug for Received {
     }
 }
 
-pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-
-/// How many objects a response may have whatever the bound is.
-const MOST_OBJECTS_OF_ANY: usize = 10_000;
-
-/// Takes a response in whole, within the bound, and undoes its coding; as far as it came, if it breaks off.
-/// What is left of the response is its status.
-pub(crate) async fn read(response: &mut reqwest::Response, limit: usize) -> (Received, reqwest::Result<()>) {
-    let (status, headers) = (response.status(), mem::take(response.headers_mut()));
-    let mut received = Received { status, headers, body: Bytes::new(), over_bounds: false, undecoded: None };
-    let coding = match Coding::of(&received.headers) {
-        Ok(coding) => coding,
-        Err(why) => {
-            received.undecoded = Some(why);
-            return (received, Ok(()));
-        }
-    };
-    let length = response.content_length().and_then(|length| usize::try_from(length).ok());
-    received.over_bounds = length.is_some_and(|length| length > limit);
-    if received.over_bounds {
-        return (received, Ok(()));
-    }
-    let mut decoder = Decoder::new(coding, length.unwrap_or_default(), limit);
-    // A body without coding that came in one piece: kept as it is.
-    let mut whole = Bytes::new();
-    let mut end = Ok(());
-    let mut written = Ok(());
-    while written.is_ok() {
-        match response.chunk().await {
-            Ok(Some(chunk)) if coding == Coding::Identity && length == Some(chunk.len()) => whole = chunk,
-            Ok(Some(chunk)) => (decoder, written) = decoder.write(&chunk),
-            Ok(None) => break,
-            Err(error) => {
-                end = Err(error);
-                break;
-            }
-        }
-    }
-    let (body, finished) = decoder.finish();
-    let bytes = if whole.is_empty() { body.bytes.into() } else { whole };
-    // Three bytes of it can become half a kilobyte of memory. Braces within texts count, too.
-    let objects = memchr::memchr_iter(b'{', &bytes).count();
-    received.over_bounds = body.is_over || objects > MOST_OBJECTS_OF_ANY + limit / 64;
-    if received.over_bounds {
-        return (received, end);
-    }
-    match written.and(finished) {
-        Err(_) if end.is_ok() => received.undecoded = Some(format!("it is not valid {}", coding.name())),
-        Ok(()) if end.is_ok() && coding != Coding::Identity => {
-            received.headers.remove(CONTENT_ENCODING);
-            received.headers.insert(CONTENT_LENGTH, bytes.len().into());
-        }
-        _ => {}
-    }
-    received.body = bytes.strip_prefix(BYTE_ORDER_MARK).map_or(bytes.clone(), |text| bytes.slice_ref(text));
-    (received, end)
+/// A body without its byte-order mark.
+pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)
 }
 
 pub(crate) fn is_object(body: &[u8]) -> bool {

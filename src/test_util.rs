@@ -1,19 +1,15 @@
 //! Responses and errors without a service: for unit tests of programs that handle them.
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::context::RequestContext;
 use crate::error::{Error, ErrorKind};
-use crate::generated;
-use crate::lenient;
 use crate::models::BatchUploadDetails;
+use crate::operation::{OK, Reader};
 use crate::outcome::classify;
-use crate::received::{BYTE_ORDER_MARK, Received};
 use crate::redact::Secrets;
 use crate::response::Response;
-use crate::runtime::ResponseValue;
 
 impl<T> Response<T> {
     /// A response with status 200, this body and fresh IDs: for tests of your own code.
@@ -33,7 +29,7 @@ impl<T> Response<T> {
     /// assert_eq!(names(&Response::new(list)), ["Test batch"]);
     /// ```
     pub fn new(body: T) -> Self {
-        let received = received(StatusCode::OK, HeaderMap::new(), Bytes::new());
+        let received = http::Response::new(Bytes::new()).into();
         Self { body, unreadable: Vec::new(), received, ids: RequestContext::new().ids(), attempts: 1 }
     }
 }
@@ -62,13 +58,8 @@ impl<T: DeserializeOwned> Response<T> {
     ///
     /// The error that the call would return.
     pub fn from_http(response: http::Response<impl Into<Bytes>>) -> Result<Self, Error> {
-        let (head, body) = response.into_parts();
-        let outcome = match head.status {
-            StatusCode::OK => Ok(ResponseValue { read: lenient::from_slice }),
-            _ => Err(generated::Error::Custom(String::new())),
-        };
         let ids = RequestContext::new().ids();
-        match classify(outcome, Some(received(head.status, head.headers, body.into())), &Secrets::new([])) {
+        match classify(&Reader::of_schema(OK), Ok((response.into(), Ok(()))), &Secrets::new([])) {
             Ok((body, unreadable, received)) => Ok(Self { body, unreadable, received, ids, attempts: 1 }),
             Err(error) => Err(error.of_call(ids, 1)),
         }
@@ -113,9 +104,4 @@ impl Error {
         let error = Self::new(ErrorKind::NotFinished, "the upload has not ended within the time limit of the wait");
         error.timed_out().of_call(last.ids, last.attempts).with_last_response(Some(last))
     }
-}
-
-fn received(status: StatusCode, headers: HeaderMap, body: Bytes) -> Received {
-    let body = body.strip_prefix(BYTE_ORDER_MARK).map_or(body.clone(), |text| body.slice_ref(text));
-    Received { status, headers, body, over_bounds: false, undecoded: None }
 }

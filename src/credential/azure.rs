@@ -11,11 +11,13 @@ use azure_core::http::RawResponse;
 use azure_core::time::OffsetDateTime;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
+use tokio::time::Instant;
 
 use crate::credential::cache::TokenCache;
-use crate::credential::sign_in::{may_pass, within};
+use crate::credential::sign_in::{may_pass, not_reached};
 use crate::credential::{AccessToken, Issued, Outcome, TokenRequest};
 use crate::error::Error;
+use crate::exchange::{Failure, until};
 use crate::fault::{Fault, is_echo};
 use crate::received::Received;
 use crate::redact::on_one_line;
@@ -60,7 +62,8 @@ kept_in_a_cache!(AzureCredential);
 impl Azure {
     async fn issue(self: Arc<Self>, request: TokenRequest) -> Outcome {
         let scopes = [request.cloud().scope()];
-        let issued = within(request.timeout(), self.0.get_token(&scopes, None)).await?.map_err(no_token)?;
+        let issued = until(Instant::now() + request.timeout(), self.0.get_token(&scopes, None)).await;
+        let issued = issued.ok_or_else(|| not_reached(Failure::TimedOut))?.map_err(no_token)?;
         let token = AccessToken::new(issued.token.secret());
         token.authorization()?;
         let left = issued.expires_on - OffsetDateTime::now_utc();

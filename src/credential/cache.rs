@@ -15,9 +15,10 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::cloud::Cloud;
-use crate::credential::sign_in::{TURNS, is_refusal, no_token, out_of_time};
+use crate::credential::sign_in::{is_refusal, no_token, out_of_time};
 use crate::credential::{AccessToken, Issued, KEEP_TIMEOUT, Outcome, TokenRequest};
 use crate::error::Error;
+use crate::exchange::TURNS;
 use crate::limits::Throttle;
 use crate::retry::A_DAY;
 

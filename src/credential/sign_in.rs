@@ -2,28 +2,25 @@
 //! and the errors of both.
 
 use std::fmt;
-use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use http::header::{ACCEPT, ACCEPT_ENCODING, LOCATION, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use crate::credential::{AccessToken, Issued, TokenRequest};
 use crate::error::{Error, ErrorKind};
+use crate::exchange::{Failure, exchange};
 use crate::fault::{Fault, Members, is_echo};
 use crate::outcome::no_response;
 use crate::pasted::{check_secret, pasted};
-use crate::received::{self, Received};
+use crate::received::Received;
 use crate::redact::Secrets;
 use crate::retry::A_DAY;
 
 /// Tokens have a few kilobytes.
 const BODY_LIMIT: usize = 1 << 20;
-/// How often work gets its turn after its time has passed.
-pub(crate) const TURNS: usize = 32;
 
 /// An application that is registered with the sign-in service.
 #[derive(Debug)]
@@ -74,18 +71,10 @@ impl Application {
                 ("scope", &with_offline_access),
             ],
         });
-        let exchange = async {
-            let mut response = request
-                .http
-                .post(url)
-                .header(ACCEPT, "application/json")
-                .header(ACCEPT_ENCODING, "gzip")
-                .form(&form)
-                .send()
-                .await?;
-            Ok(received::read(&mut response, BODY_LIMIT).await)
-        };
-        let (received, end) = within(request.timeout(), exchange).await?.map_err(not_reached)?;
+        let post = request.http.post(url).header(ACCEPT, "application/json").header(ACCEPT_ENCODING, "gzip");
+        let post = post.form(&form).build().map_err(|error| not_reached(Failure::Broken(error)))?;
+        let exchanged = exchange(&request.http, post, BODY_LIMIT, request.timeout()).await;
+        let (received, ended) = exchanged.map_err(not_reached)?;
         let secrets = self.client_secret.iter().chain(refresh_token).map(ExposeSecret::expose_secret);
         let refusal = refused(received.clone(), &Secrets::new(secrets));
         if received.status != http::StatusCode::OK || refusal.code().is_some() {
@@ -97,25 +86,9 @@ impl Application {
         if let Some(why) = &received.undecoded {
             return Err(no_token(format!("the response cannot be decompressed: {why}")));
         }
-        end.map_err(not_reached)?;
+        ended.map_err(not_reached)?;
         read(&received.body)
     }
-}
-
-/// Does this within a time. What has arrived by then still counts: the runtime may have stood still
-/// for longer, and gets to its timers before its sockets.
-pub(crate) async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Result<T, Error> {
-    let mut work = pin!(work);
-    if let Ok(done) = tokio::time::timeout(time, &mut work).await {
-        return Ok(done);
-    }
-    for _ in 0..TURNS {
-        tokio::task::yield_now().await;
-        if let Some(done) = work.as_mut().now_or_never() {
-            return Ok(done);
-        }
-    }
-    Err(no_token("the sign-in service did not respond in time").timeout())
 }
 
 /// A part of a path that cannot become two, or none.
@@ -176,8 +149,8 @@ pub(crate) fn out_of_time() -> Error {
 }
 
 /// The sign-in service could not be reached, or its response broke off.
-fn not_reached(source: reqwest::Error) -> Error {
-    no_response("the sign-in service", source, no_token)
+pub(crate) fn not_reached(failure: Failure) -> Error {
+    no_response("the sign-in service", failure, no_token)
 }
 
 /// The sign-in service responded with an error. Of the response only what is known to hold no secret
@@ -204,34 +177,4 @@ pub(crate) fn may_pass(status: u16) -> bool {
 /// Whether the sign-in service has said that it gives no token, and will not later.
 pub(crate) fn is_refusal(error: &Error) -> bool {
     !error.is_retryable() && (error.status().is_some() || !error.error_codes().is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    #[tokio::test(start_paused = true)]
-    async fn what_arrived_while_the_runtime_stood_still_counts_although_its_time_is_over() {
-        let (sender, response) = tokio::sync::oneshot::channel();
-        let mut work = pin!(within(SECOND, response));
-        assert!(work.as_mut().now_or_never().is_none());
-        tokio::time::advance(35 * SECOND).await;
-        // As the task of a connection does, which gets its turn after the timers.
-        tokio::spawn(async move {
-            tokio::task::yield_now().await;
-            sender.send("the response")
-        });
-        assert!(work.await.is_ok_and(|received| received == Ok("the response")));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_does_not_arrive_in_time_is_a_timeout() {
-        let began = tokio::time::Instant::now();
-        let error =
-            within(SECOND, std::future::pending::<()>()).await.map_or_else(|error| error, |()| no_token("none"));
-        assert!(error.is_timeout() && error.is_retryable(), "{error}");
-        assert_eq!(began.elapsed(), SECOND);
-    }
 }

@@ -35,7 +35,7 @@ impl Customer {
             let batch = batch.clone();
             async move { client.make_batch(&customer, &batch).await }
         };
-        self.partner.send("makeBatch", call).await
+        self.partner.send("make_batch", call).await
     }
 }
 "#;
@@ -226,6 +226,17 @@ fn in_one_document() -> Edits {
             members(
                 "DeviceBatch",
                 json!({ "contact": { "type": "object", "properties": { "name": string, "since": { "type": "string", "format": "date-time" } } } }),
+            ),
+        ),
+        (
+            "members that are seldom sent",
+            members(
+                "DeviceBatch",
+                json!({
+                    "origin": { "x-seldom": true, "allOf": [named("ResourceAttributes")] },
+                    "remark": { "x-seldom": true, "type": "string" },
+                    "leftAt": { "x-seldom": true, "allOf": [named("PartnerDateTime")] },
+                }),
             ),
         ),
         (
@@ -458,6 +469,11 @@ pub fn that_are_refused() -> Vec<(&'static str, Value, &'static str)> {
             "x-essential that is not true or false",
             members("DeviceBatch", json!({ "status": { "x-essential": "yes" } })),
             "components/schemas/DeviceBatch: status: ",
+        ),
+        (
+            "x-seldom that is not true or false",
+            members("DeviceBatch", json!({ "links": { "x-seldom": 1 } })),
+            "components/schemas/DeviceBatch: links: ",
         ),
         ("a schema by what it is not", members("DeviceBatch", json!({ "a": { "not": string } })), ""),
     ]

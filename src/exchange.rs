@@ -1,0 +1,147 @@
+//! One request on the wire and the response to it: whole, within a bound and a time.
+
+use std::mem;
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use reqwest::{Client, Request, Response};
+use tokio::task::yield_now;
+use tokio::time::{Instant, timeout_at};
+
+use crate::content_coding::{Coding, Decoder};
+use crate::received::{Received, without_mark};
+
+/// How many objects a response may have whatever the bound is.
+const MOST_OBJECTS_OF_ANY: usize = 10_000;
+
+/// No exchange takes longer.
+const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// How often work gets its turn after its time has passed.
+pub(crate) const TURNS: usize = 32;
+
+/// Why a response is not there, or not whole.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Broken(reqwest::Error),
+    TimedOut,
+}
+
+/// What came of a request: the response as far as it came, and how that ended.
+pub(crate) type Exchanged = Result<(Received, Result<(), Failure>), Failure>;
+
+/// Sends a request and takes the response in whole, within the bound.
+pub(crate) fn exchange(
+    http: &Client,
+    request: Request,
+    limit: usize,
+    timeout: Duration,
+) -> impl Future<Output = Exchanged> + use<> {
+    let end = Instant::now() + timeout.min(A_YEAR);
+    // Here and not in the future, which would keep room for the request to its end.
+    let response = http.execute(request);
+    async move {
+        let mut response = until(end, response).await.ok_or(Failure::TimedOut)?.map_err(Failure::Broken)?;
+        Ok(read(&mut response, limit, end).await)
+    }
+}
+
+/// Does this until then; `None` if that is not enough. What has arrived by then still counts: the runtime may have
+/// stood still for longer, and gets to its timers before its sockets.
+pub(crate) async fn until<T>(end: Instant, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    if let Ok(done) = timeout_at(end, &mut work).await {
+        return Some(done);
+    }
+    for _ in 0..TURNS {
+        yield_now().await;
+        if let Some(done) = work.as_mut().now_or_never() {
+            return Some(done);
+        }
+    }
+    None
+}
+
+/// Takes a response in whole and undoes its coding; as far as it came, if it breaks off.
+async fn read(response: &mut Response, limit: usize, end: Instant) -> (Received, Result<(), Failure>) {
+    let (status, headers) = (response.status(), mem::take(response.headers_mut()));
+    let mut received = Received { status, headers, body: Bytes::new(), over_bounds: false, undecoded: None };
+    let coding = match Coding::of(&received.headers) {
+        Ok(coding) => coding,
+        Err(why) => {
+            received.undecoded = Some(why);
+            return (received, Ok(()));
+        }
+    };
+    let length = response.content_length().and_then(|length| usize::try_from(length).ok());
+    received.over_bounds = length.is_some_and(|length| length > limit);
+    if received.over_bounds {
+        return (received, Ok(()));
+    }
+    let mut decoder = Decoder::new(coding, length.unwrap_or_default(), limit);
+    // A body without coding that came in one piece: kept as it is.
+    let mut whole = Bytes::new();
+    let mut ended = Ok(());
+    let mut written = Ok(());
+    while written.is_ok() {
+        match until(end, response.chunk()).await {
+            Some(Ok(Some(chunk))) if coding == Coding::Identity && length == Some(chunk.len()) => whole = chunk,
+            Some(Ok(Some(chunk))) => (decoder, written) = decoder.write(&chunk),
+            Some(Ok(None)) => break,
+            broken => {
+                ended = Err(broken.and_then(Result::err).map_or(Failure::TimedOut, Failure::Broken));
+                break;
+            }
+        }
+    }
+    let (body, finished) = decoder.finish();
+    let bytes = if whole.is_empty() { body.bytes.into() } else { whole };
+    // Three bytes of it can become half a kilobyte of memory. Braces within texts count, too.
+    let most_objects = MOST_OBJECTS_OF_ANY + limit / 64;
+    let has_too_many = bytes.len() > most_objects && memchr::memchr_iter(b'{', &bytes).count() > most_objects;
+    received.over_bounds = body.is_over || has_too_many;
+    if received.over_bounds {
+        return (received, ended);
+    }
+    match written.and(finished) {
+        Err(_) if ended.is_ok() => received.undecoded = Some(format!("it is not valid {}", coding.name())),
+        Ok(()) if ended.is_ok() && coding != Coding::Identity => {
+            received.headers.remove(CONTENT_ENCODING);
+            received.headers.insert(CONTENT_LENGTH, bytes.len().into());
+        }
+        _ => {}
+    }
+    received.body = bytes.slice_ref(without_mark(&bytes));
+    (received, ended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn what_arrived_while_the_runtime_stood_still_counts_although_its_time_is_over() {
+        let (sender, response) = tokio::sync::oneshot::channel();
+        let mut work = pin!(until(Instant::now() + SECOND, response));
+        assert!(work.as_mut().now_or_never().is_none());
+        tokio::time::advance(35 * SECOND).await;
+        // As the task of a connection does, which gets its turn after the timers.
+        tokio::spawn(async move {
+            yield_now().await;
+            sender.send("the response")
+        });
+        assert_eq!(work.await, Some(Ok("the response")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_arrive_in_time_is_given_up_then() {
+        let began = Instant::now();
+        assert_eq!(until(began + SECOND, std::future::pending::<()>()).await, None);
+        assert_eq!(began.elapsed(), SECOND);
+    }
+}

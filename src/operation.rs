@@ -1,0 +1,106 @@
+//! The operations of the specification, as the generated client prepares them: it writes method, path, query
+//! and body, and then hands over the request instead of sending it. Sending, repeating and reading belong to the
+//! send loop, because the generated code loses parts of what came back.
+
+use std::future::{self, Future};
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::FutureExt;
+use http::header::ACCEPT;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use reqwest::Request;
+use serde::de::value::UnitDeserializer;
+use serde::de::{self, DeserializeOwned};
+use url::Url;
+
+use crate::client::Shared;
+use crate::error::Error;
+use crate::fault::Fault;
+use crate::generated;
+use crate::lenient::{self, Read, ReadError};
+use crate::received::is_object;
+use crate::runtime::{ClientHooks, OperationInfo, ResponseValue};
+
+/// What the specification says of an operation. `build.rs` writes them.
+pub(crate) struct Documented {
+    pub(crate) id: &'static str,
+    /// Of the generated client.
+    pub(crate) method: &'static str,
+    pub(crate) url_template: &'static str,
+    pub(crate) success: Statuses,
+}
+
+/// The statuses of the successes of an operation.
+type Statuses = &'static [RangeInclusive<u16>];
+
+/// That of both operations, and of what links point to.
+pub(crate) const OK: Statuses = &[200..=200];
+
+/// How the response to a call is read.
+pub(crate) struct Reader<T> {
+    success: Statuses,
+    pub(crate) read: fn(&[u8]) -> Read<T>,
+}
+
+impl<T> Reader<T> {
+    /// Whether this is a status of a success. Any other is refused, a 204 without a body too.
+    pub(crate) fn is_success(&self, status: StatusCode) -> bool {
+        self.success.iter().any(|statuses| statuses.contains(&status.as_u16()))
+    }
+}
+
+impl<T: DeserializeOwned> Reader<T> {
+    /// For a type of the specification.
+    pub(crate) fn of_schema(success: Statuses) -> Self {
+        let has_no_body = size_of::<T>() == 0;
+        Self { success, read: if has_no_body { read_nothing } else { lenient::from_slice } }
+    }
+
+    /// For a type that the caller defined, which may accept any value: reads objects only.
+    pub(crate) fn of_object() -> Self {
+        let read = |body: &[u8]| match is_object(body) {
+            true => lenient::from_slice_unless(body, |members| Fault::read_success(body, members).is_some()),
+            false => Err(ReadError::new("expected an object")),
+        };
+        Self { success: OK, read }
+    }
+}
+
+fn read_nothing<T: DeserializeOwned>(_: &[u8]) -> Read<T> {
+    let nothing = T::deserialize(UnitDeserializer::<de::value::Error>::new());
+    nothing.map(|nothing| (nothing, Vec::new())).map_err(|error| ReadError::new(&error.to_string()))
+}
+
+/// Takes the request from the generated client, at the place where it would be sent.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outbox(Arc<Mutex<Option<Request>>>);
+
+impl ClientHooks<Outbox> for generated::Client {
+    fn exec(&self, request: Request, _: &OperationInfo) -> impl Future<Output = reqwest::Result<reqwest::Response>> {
+        *self.inner.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
+        future::pending()
+    }
+}
+
+/// The request of an operation, as the generated client prepares it.
+pub(crate) fn prepare<T, Fut>(shared: &Shared, run: impl FnOnce(generated::Client) -> Fut) -> Result<Request, Error>
+where
+    Fut: Future<Output = Result<ResponseValue<T>, generated::Error>>,
+{
+    let outbox = Outbox::default();
+    let base_url = shared.base_url.as_str().trim_end_matches('/');
+    let client = generated::Client::new_with_client(base_url, shared.http.clone(), outbox.clone());
+    // As far as the hook, and nothing before it waits.
+    let _ = run(client).now_or_never();
+    let request = outbox.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    request.ok_or_else(|| Error::config("the request cannot be built"))
+}
+
+/// The request of a resource that is none of the specification's.
+pub(crate) fn get_resource(url: Url, headers: HeaderMap) -> Request {
+    let mut request = Request::new(Method::GET, url);
+    *request.headers_mut() = headers;
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+    request
+}
