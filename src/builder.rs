@@ -119,7 +119,7 @@ impl Builder {
         self
     }
 
-    /// Your own HTTP client settings: proxies, certificates, DNS.
+    /// Your own HTTP client settings: proxies, certificates, DNS. A timeout set there also applies to each attempt.
     ///
     /// It takes the builder and not the built client because three settings are fixed: redirects
     /// are never followed, [`connect_timeout`](Self::connect_timeout) is that of this builder, and on loopback

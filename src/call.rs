@@ -46,7 +46,7 @@ impl PartnerCenter {
         prepare: impl Fn() -> Result<Request, Error>,
         reader: Reader<T>,
     ) -> Result<Response<T>, Error> {
-        in_runtime()?;
+        Handle::try_current().map_err(Error::outside_runtime)?;
         let (limits, policy) = (&self.shared.limits, &self.shared.retry);
         let mut call = Call::new(self, documented);
         let span = trace::call(operation, call.url_template, call.ids);
@@ -162,11 +162,4 @@ impl PartnerCenter {
             (token, _) => token,
         }
     }
-}
-
-/// Without a runtime, its timers and sockets panic.
-pub(crate) fn in_runtime() -> Result<(), Error> {
-    Handle::try_current().map(|_| ()).map_err(|_| {
-        Error::config("must be called within a tokio runtime (use #[tokio::main], or the feature blocking)")
-    })
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::runtime::TryCurrentError;
 use url::Url;
 
 use crate::fault::Fault;
@@ -110,6 +111,19 @@ impl Error {
 
     pub(crate) fn config(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Config, message)
+    }
+
+    /// Without a runtime, its timers and sockets panic.
+    pub(crate) fn outside_runtime(_: TryCurrentError) -> Self {
+        Self::config("must be called within a tokio runtime (use #[tokio::main], or the feature blocking)")
+    }
+
+    /// The upload has not ended within the limit of a wait; with its last response.
+    pub(crate) fn unfinished(last: Option<Response<BatchUploadDetails>>) -> Self {
+        let error = Self::new(ErrorKind::NotFinished, "the upload has not ended within the time limit of the wait");
+        let of_call = last.as_ref().map(|last| (last.ids, last.attempts));
+        let error = of_call.into_iter().fold(error, |error, (ids, attempts)| error.of_call(ids, attempts));
+        error.timed_out().with_last_response(last)
     }
 
     /// For implementors of [`Credential`](crate::Credential): there is no token, for this reason.

@@ -56,8 +56,10 @@ const MEMBERS: [&str; 11] = [
 impl Fault {
     /// Reads each member by itself: one of an unexpected type does not lose the others.
     pub(crate) fn read(body: &[u8]) -> Self {
-        let json = String::from_utf8_lossy(body);
-        let mut members = Members::of(&json);
+        Self::of(Members::of(&String::from_utf8_lossy(body)))
+    }
+
+    fn of(mut members: Members<'_>) -> Self {
         // Azure has all of it in a member `error`, OAuth its code.
         match members.0.remove("error") {
             Some(error) if error.get().starts_with('{') => members.0.extend(Members::of(error.get()).0),
@@ -119,7 +121,8 @@ impl Fault {
         if seen == MembersSeen::Any && !members.0.keys().all(|name| MEMBERS.contains(&name.as_str())) {
             return None;
         }
-        let (fault, status) = (Self::read(body), members.text("statuscode"));
+        let status = members.text("statuscode");
+        let fault = Self::of(members);
         let is_one = fault.code.is_some() && fault.description.is_some() || status.is_some();
         is_one.then(|| Self { code: fault.code.or(status), ..fault })
     }

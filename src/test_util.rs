@@ -101,7 +101,6 @@ impl Error {
     /// assert!(error.last_response().is_some());
     /// ```
     pub fn not_finished(last: Response<BatchUploadDetails>) -> Self {
-        let error = Self::new(ErrorKind::NotFinished, "the upload has not ended within the time limit of the wait");
-        error.timed_out().of_call(last.ids, last.attempts).with_last_response(Some(last))
+        Self::unfinished(Some(last))
     }
 }

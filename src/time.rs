@@ -96,7 +96,7 @@ impl Serialize for ServiceTime {
 /// Whether a text is the year one, with which .NET says that a time is not set. An offset can move it
 /// to the last day of the year before.
 pub(crate) fn is_not_set(text: &str) -> bool {
-    let text = text.trim_ascii();
+    let text = text.trim_ascii_start();
     (text.starts_with("0001-01-01") || text.starts_with("0000-12-31")) && other_form(text).is_some()
 }
 

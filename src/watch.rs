@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_util::stream::{self, Stream, StreamExt};
 use http::StatusCode;
+use tokio::runtime::Handle;
 
-use crate::call::in_runtime;
 use crate::customers::BatchUploadStatus;
 use crate::error::{Error, ErrorKind};
 use crate::lenient;
@@ -153,7 +153,7 @@ impl Watch {
 
     /// Asks until there is a response, or a failure that ends the wait.
     async fn next_response(&mut self) -> Outcome {
-        in_runtime()?;
+        Handle::try_current().map_err(Error::outside_runtime)?;
         loop {
             self.pause().await?;
             match self.upload.get().await {
@@ -233,15 +233,10 @@ impl Watch {
 
     /// The upload has not ended within the limit of the wait.
     fn not_finished(&mut self) -> Error {
-        let error = Error::new(ErrorKind::NotFinished, "the upload has not ended within the time limit of the wait");
-        let error = self.upload.about(error).timed_out();
-        let (last, failed) = (self.take_last(), self.failed.take());
-        let error = match (&failed, &last) {
-            (Some(failed), _) => error.of_same_call(failed),
-            (None, Some(last)) => error.of_call(last.ids, last.attempts),
-            (None, None) => error,
-        };
+        let (error, failed) = (Error::unfinished(self.take_last()), self.failed.take());
+        let error = self.upload.about(error);
+        let error = failed.iter().fold(error, Error::of_same_call);
         let asked_for = failed.as_ref().and_then(Error::retry_after);
-        error.retrying_after(asked_for).with_last_response(last).after(failed)
+        error.retrying_after(asked_for).after(failed)
     }
 }

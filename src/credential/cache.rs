@@ -138,9 +138,7 @@ impl TokenCache {
         if let Some(pending) = state.pending.as_ref().filter(|pending| pending.goes_on()) {
             return Ok(pending.clone());
         }
-        let runtime = Handle::try_current().map_err(|_| {
-            Error::config("must be called within a tokio runtime (use #[tokio::main], or the feature blocking)")
-        })?;
+        let runtime = Handle::try_current().map_err(Error::outside_runtime)?;
         let (sender, outcome) = watch::channel(None);
         let began = Instant::now();
         let pending =

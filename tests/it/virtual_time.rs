@@ -119,3 +119,16 @@ async fn a_wait_without_a_response_asks_a_last_time_ten_seconds_before_its_limit
     assert_eq!(error.kind(), ErrorKind::NotFinished, "{error:?}");
     assert!(is_about(began.elapsed(), Duration::from_secs(3600)), "{:?}", began.elapsed());
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_shorter_of_the_timeouts_of_an_attempt_and_of_an_own_http_client_applies() {
+    for (own, attempt, shorter) in [(5, 60, 5), (60, 5, 5)] {
+        let [own, attempt, shorter] = [own, attempt, shorter].map(Duration::from_secs);
+        let names = Arc::new(Names::Endless);
+        let http = reqwest::Client::builder().no_proxy().dns_resolver(names).timeout(own).connect_timeout(DAY);
+        let builder = patient(token(), Names::Endless).http_client(http).connect_timeout(DAY);
+        let (error, waited) = failed(builder.attempt_timeout(attempt)).await;
+        assert!(error.is_timeout() && error.is_retryable(), "{error:?}");
+        assert!(is_about(waited, shorter), "{waited:?}");
+    }
+}
