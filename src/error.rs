@@ -191,16 +191,10 @@ impl Error {
         self
     }
 
-    /// Keeps what came back, and says why its body is not there, if that is so.
+    /// Keeps what came back.
     pub(crate) fn with_received(mut self, received: impl Into<Option<Received>>) -> Self {
         self.0.received = received.into();
-        match self.0.received.as_ref().and_then(|received| received.undecoded.as_ref()) {
-            Some(why) => {
-                let source = format!("the response cannot be decompressed: {why}");
-                self.caused_by(source)
-            }
-            None => self,
-        }
+        self
     }
 
     pub(crate) fn retrying_after(mut self, wait: impl Into<Option<Duration>>) -> Self {

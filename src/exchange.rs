@@ -23,15 +23,25 @@ const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// How often work gets its turn after its time has passed.
 pub(crate) const TURNS: usize = 32;
 
-/// Why a response is not there, or not whole.
+/// Why there is no response, or no more of it.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum Lost {
     Broken(reqwest::Error),
     TimedOut,
 }
 
+/// Why the body of a response is of no use.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Lost(Lost),
+    /// It is larger than the bound, or has too many objects.
+    TooLarge,
+    /// It cannot be decompressed, for this reason.
+    Undecodable(String),
+}
+
 /// What came of a request: the response as far as it came, and how that ended.
-pub(crate) type Exchanged = Result<(Received, Result<(), Failure>), Failure>;
+pub(crate) type Exchanged = Result<(Received, Result<(), Failure>), Lost>;
 
 /// Sends a request and takes the response in whole, within the bound.
 pub(crate) fn exchange(
@@ -44,8 +54,11 @@ pub(crate) fn exchange(
     // Here and not in the future, which would keep room for the request to its end.
     let response = http.execute(request);
     async move {
-        let mut response = until(end, response).await.ok_or(Failure::TimedOut)?.map_err(Failure::Broken)?;
-        Ok(read(&mut response, limit, end).await)
+        let mut response = until(end, response).await.ok_or(Lost::TimedOut)?.map_err(Lost::Broken)?;
+        let (status, headers) = (response.status(), mem::take(response.headers_mut()));
+        let mut received = Received { status, headers, body: Bytes::new() };
+        let ended = read_body(&mut response, limit, end, &mut received).await;
+        Ok((received, ended))
     }
 }
 
@@ -65,57 +78,52 @@ pub(crate) async fn until<T>(end: Instant, work: impl Future<Output = T>) -> Opt
     None
 }
 
-/// Takes a response in whole and undoes its coding; as far as it came, if it breaks off.
-async fn read(response: &mut Response, limit: usize, end: Instant) -> (Received, Result<(), Failure>) {
-    let (status, headers) = (response.status(), mem::take(response.headers_mut()));
-    let mut received = Received { status, headers, body: Bytes::new(), over_bounds: false, undecoded: None };
-    let coding = match Coding::of(&received.headers) {
-        Ok(coding) => coding,
-        Err(why) => {
-            received.undecoded = Some(why);
-            return (received, Ok(()));
-        }
-    };
+/// Reads the body into `received`, without its coding; as far as it came, if it breaks off.
+async fn read_body(
+    response: &mut Response,
+    limit: usize,
+    end: Instant,
+    received: &mut Received,
+) -> Result<(), Failure> {
+    let coding = Coding::of(&received.headers).map_err(Failure::Undecodable)?;
     let length = response.content_length().and_then(|length| usize::try_from(length).ok());
-    received.over_bounds = length.is_some_and(|length| length > limit);
-    if received.over_bounds {
-        return (received, Ok(()));
+    if length.is_some_and(|length| length > limit) {
+        return Err(Failure::TooLarge);
     }
     let mut decoder = Decoder::new(coding, length.unwrap_or_default(), limit);
     // A body without coding that came in one piece: kept as it is.
     let mut whole = Bytes::new();
-    let mut ended = Ok(());
     let mut written = Ok(());
-    while written.is_ok() {
+    let lost = loop {
         match until(end, response.chunk()).await {
             Some(Ok(Some(chunk))) if coding == Coding::Identity && length == Some(chunk.len()) => whole = chunk,
             Some(Ok(Some(chunk))) => (decoder, written) = decoder.write(&chunk),
-            Some(Ok(None)) => break,
-            broken => {
-                ended = Err(broken.and_then(Result::err).map_or(Failure::TimedOut, Failure::Broken));
-                break;
-            }
+            Some(Ok(None)) => break None,
+            Some(Err(error)) => break Some(Lost::Broken(error)),
+            None => break Some(Lost::TimedOut),
         }
-    }
+        if written.is_err() {
+            break None;
+        }
+    };
     let (body, finished) = decoder.finish();
     let bytes = if whole.is_empty() { body.bytes.into() } else { whole };
     // Three bytes of it can become half a kilobyte of memory. Braces within texts count, too.
     let most_objects = MOST_OBJECTS_OF_ANY + limit / 64;
-    let has_too_many = bytes.len() > most_objects && memchr::memchr_iter(b'{', &bytes).count() > most_objects;
-    received.over_bounds = body.is_over || has_too_many;
-    if received.over_bounds {
-        return (received, ended);
-    }
-    match written.and(finished) {
-        Err(_) if ended.is_ok() => received.undecoded = Some(format!("it is not valid {}", coding.name())),
-        Ok(()) if ended.is_ok() && coding != Coding::Identity => {
-            received.headers.remove(CONTENT_ENCODING);
-            received.headers.insert(CONTENT_LENGTH, bytes.len().into());
-        }
-        _ => {}
+    let has_too_many = || bytes.len() > most_objects && memchr::memchr_iter(b'{', &bytes).count() > most_objects;
+    if body.is_over || has_too_many() {
+        return Err(Failure::TooLarge);
     }
     received.body = bytes.slice_ref(without_mark(&bytes));
-    (received, ended)
+    if let Some(lost) = lost {
+        return Err(Failure::Lost(lost));
+    }
+    written.and(finished).map_err(|_| Failure::Undecodable(format!("it is not valid {}", coding.name())))?;
+    if coding != Coding::Identity {
+        received.headers.remove(CONTENT_ENCODING);
+        received.headers.insert(CONTENT_LENGTH, bytes.len().into());
+    }
+    Ok(())
 }
 
 #[cfg(test)]

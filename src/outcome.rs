@@ -5,7 +5,7 @@ use http::header::CONTENT_TYPE;
 
 use crate::content_coding::Coding;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{Exchanged, Failure};
+use crate::exchange::{Exchanged, Failure, Lost};
 use crate::fault::Fault;
 use crate::headers::header_text;
 use crate::lenient::{MembersSeen, ReadError, UnreadableMember};
@@ -21,30 +21,48 @@ pub(crate) fn classify<T>(
     exchanged: Exchanged,
     secrets: &Secrets<'_>,
 ) -> Result<(T, Vec<UnreadableMember>, Received), Error> {
-    let of_transport = |message| Error::new(ErrorKind::Transport, message);
     match exchanged {
-        Err(failure) => Err(no_response("the service", failure, of_transport)),
-        Ok((received, _)) if !reader.is_success(received.status) => Err(refused(received)),
+        Err(lost) => Err(no_response("the service", lost, of_transport)),
+        Ok((received, ended)) if !reader.is_success(received.status) => Err(refused(received, ended)),
         Ok((mut received, ended)) => {
             received.redact_success(secrets);
-            match ended {
-                _ if received.over_bounds => {
-                    let message = "the response is larger than the bound, or has too many objects";
-                    Err(Error::new(ErrorKind::Decode, message).with_received(received))
+            match ended.map(|()| (reader.read)(&received.body)) {
+                Ok(Ok((body, mut unreadable))) => {
+                    unreadable.iter_mut().for_each(|member| member.redact(secrets));
+                    return Ok((body, unreadable, received));
                 }
-                _ if received.undecoded.is_some() => Err(undecoded(received)),
-                Err(failure) => Err(no_response("the service", failure, of_transport).with_received(received)),
-                Ok(()) => match (reader.read)(&received.body) {
-                    Ok((body, mut unreadable)) => {
-                        unreadable.iter_mut().for_each(|member| member.redact(secrets));
-                        return Ok((body, unreadable, received));
-                    }
-                    Err(error) => Err(not_read(error, received, secrets)),
-                },
+                Ok(Err(error)) => Err(not_read(error, received, secrets)),
+                Err(failure) => Err(not_whole(failure, &received).with_received(received)),
             }
         }
     }
     .map_err(|error| error.redacted(secrets))
+}
+
+fn of_transport(message: String) -> Error {
+    Error::new(ErrorKind::Transport, message)
+}
+
+/// Why there is no body of a success to read.
+fn not_whole(failure: Failure, received: &Received) -> Error {
+    match failure {
+        Failure::Lost(lost) => no_response("the service", lost, of_transport),
+        Failure::TooLarge => {
+            Error::new(ErrorKind::Decode, "the response is larger than the bound, or has too many objects")
+        }
+        Failure::Undecodable(why) => {
+            let is_whole = received.has_length() || Coding::of(&received.headers).is_err();
+            let error = match is_whole {
+                true => Error::new(ErrorKind::Decode, "cannot decompress the response"),
+                false => broke_off(),
+            };
+            error.caused_by(undecodable(&why))
+        }
+    }
+}
+
+pub(crate) fn undecodable(why: &str) -> String {
+    format!("the response cannot be decompressed: {why}")
 }
 
 /// Why the body of a success cannot be read.
@@ -73,25 +91,15 @@ fn unreadable(error: ReadError, secrets: &Secrets<'_>) -> Error {
     }
 }
 
-/// The response is compressed, and cannot be read.
-fn undecoded(received: Received) -> Error {
-    let is_whole = received.has_length() || Coding::of(&received.headers).is_err();
-    let error = match is_whole {
-        true => Error::new(ErrorKind::Decode, "cannot decompress the response"),
-        false => broke_off(),
-    };
-    error.with_received(received)
-}
-
 fn broke_off() -> Error {
     Error::new(ErrorKind::Transport, "the response of the service broke off").retryable()
 }
 
 /// Nothing usable came back from this server: what this function makes of the words, with the reason.
-pub(crate) fn no_response(server: &str, failure: Failure, error: fn(String) -> Error) -> Error {
-    let mut source = match failure {
-        Failure::Broken(source) => source,
-        Failure::TimedOut => return error(format!("{server} did not respond in time")).timeout(),
+pub(crate) fn no_response(server: &str, lost: Lost, error: fn(String) -> Error) -> Error {
+    let mut source = match lost {
+        Lost::Broken(source) => source,
+        Lost::TimedOut => return error(format!("{server} did not respond in time")).timeout(),
     };
     // Its text has the URL; the query may hold a secret of the caller.
     source.url_mut().into_iter().for_each(|url| url.set_query(None));
@@ -121,10 +129,14 @@ fn fault(received: &Received) -> Fault {
 }
 
 /// The service responded with an error.
-fn refused(received: Received) -> Error {
+fn refused(received: Received, ended: Result<(), Failure>) -> Error {
     let may_pass = matches!(received.status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504);
     let error = Error::new(ErrorKind::Service, "the service responded with");
     let error = error.with_fault(fault(&received)).retrying_after(received.retry_after());
     let error = error.with_received(received);
+    let error = match ended {
+        Err(Failure::Undecodable(why)) => error.caused_by(undecodable(&why)),
+        _ => error,
+    };
     if may_pass { error.retryable() } else { error }
 }

@@ -17,12 +17,8 @@ use crate::retry_after;
 pub(crate) struct Received {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    /// Without byte-order mark; as far as it came.
+    /// Without byte-order mark; as far as it came and is of use.
     pub(crate) body: Bytes,
-    /// The body was larger than the bound, or had too many objects: it is not kept.
-    pub(crate) over_bounds: bool,
-    /// Why the body could not be decompressed.
-    pub(crate) undecoded: Option<String>,
 }
 
 impl Received {
@@ -82,7 +78,7 @@ impl<B: Into<Bytes>> From<http::Response<B>> for Received {
         let (head, body) = response.into_parts();
         let body = body.into();
         let body = body.slice_ref(without_mark(&body));
-        Self { status: head.status, headers: head.headers, body, over_bounds: false, undecoded: None }
+        Self { status: head.status, headers: head.headers, body }
     }
 }
 
@@ -92,7 +88,7 @@ impl fmt::Debug for Received {
             .field("status", &self.status)
             .field("headers", &self.headers)
             .field("body", &format_args!("{} bytes", self.body.len()))
-            .finish_non_exhaustive()
+            .finish()
     }
 }
 

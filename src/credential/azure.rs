@@ -17,7 +17,7 @@ use crate::credential::cache::TokenCache;
 use crate::credential::sign_in::{may_pass, not_reached};
 use crate::credential::{AccessToken, Issued, Outcome, TokenRequest};
 use crate::error::Error;
-use crate::exchange::{Failure, until};
+use crate::exchange::{Lost, until};
 use crate::fault::{Fault, is_echo};
 use crate::received::Received;
 use crate::redact::on_one_line;
@@ -63,7 +63,7 @@ impl Azure {
     async fn issue(self: Arc<Self>, request: TokenRequest) -> Outcome {
         let scopes = [request.cloud().scope()];
         let issued = until(Instant::now() + request.timeout(), self.0.get_token(&scopes, None)).await;
-        let issued = issued.ok_or_else(|| not_reached(Failure::TimedOut))?.map_err(no_token)?;
+        let issued = issued.ok_or_else(|| not_reached(Lost::TimedOut))?.map_err(no_token)?;
         let token = AccessToken::new(issued.token.secret());
         token.authorization()?;
         let left = issued.expires_on - OffsetDateTime::now_utc();
@@ -105,7 +105,7 @@ fn wait(response: &RawResponse) -> Option<Duration> {
     });
     let status = StatusCode::from_u16(response.status().into()).ok()?;
     let body = Bytes::copy_from_slice(response.body());
-    Received { status, headers: headers.collect(), body, over_bounds: false, undecoded: None }.retry_after()
+    Received { status, headers: headers.collect(), body }.retry_after()
 }
 
 impl std::fmt::Debug for AzureCredential {

@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use crate::credential::{AccessToken, Issued, TokenRequest};
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{Failure, exchange};
+use crate::exchange::{Failure, Lost, exchange};
 use crate::fault::{Fault, Members, is_echo};
-use crate::outcome::no_response;
+use crate::outcome::{no_response, undecodable};
 use crate::pasted::{check_secret, pasted};
 use crate::received::Received;
 use crate::redact::Secrets;
@@ -72,7 +72,7 @@ impl Application {
             ],
         });
         let post = request.http.post(url).header(ACCEPT, "application/json").header(ACCEPT_ENCODING, "gzip");
-        let post = post.form(&form).build().map_err(|error| not_reached(Failure::Broken(error)))?;
+        let post = post.form(&form).build().map_err(|error| not_reached(Lost::Broken(error)))?;
         let exchanged = exchange(&request.http, post, BODY_LIMIT, request.timeout()).await;
         let (received, ended) = exchanged.map_err(not_reached)?;
         let secrets = self.client_secret.iter().chain(refresh_token).map(ExposeSecret::expose_secret);
@@ -80,14 +80,12 @@ impl Application {
         if received.status != http::StatusCode::OK || refusal.code().is_some() {
             return Err(refusal);
         }
-        if received.over_bounds {
-            return Err(no_token("the response is larger than any token"));
+        match ended {
+            Ok(()) => read(&received.body),
+            Err(Failure::Lost(lost)) => Err(not_reached(lost)),
+            Err(Failure::TooLarge) => Err(no_token("the response is larger than any token")),
+            Err(Failure::Undecodable(why)) => Err(no_token(undecodable(&why))),
         }
-        if let Some(why) = &received.undecoded {
-            return Err(no_token(format!("the response cannot be decompressed: {why}")));
-        }
-        ended.map_err(not_reached)?;
-        read(&received.body)
     }
 }
 
@@ -149,8 +147,8 @@ pub(crate) fn out_of_time() -> Error {
 }
 
 /// The sign-in service could not be reached, or its response broke off.
-pub(crate) fn not_reached(failure: Failure) -> Error {
-    no_response("the sign-in service", failure, no_token)
+pub(crate) fn not_reached(lost: Lost) -> Error {
+    no_response("the sign-in service", lost, no_token)
 }
 
 /// The sign-in service responded with an error. Of the response only what is known to hold no secret
