@@ -106,13 +106,7 @@ impl PartnerCenter {
         let exchanged = exchange.await;
         let refused = call.refused.iter().map(|(refused, _)| refused);
         let secrets = Secrets::new(refused.chain([&token]).map(AccessToken::expose));
-        let outcome = classify(reader, exchanged, &secrets).map(|(body, unreadable, received)| Response {
-            body,
-            unreadable,
-            received,
-            ids: call.ids,
-            attempts: call.attempts,
-        });
+        let outcome = classify(reader, exchanged, &secrets, call.ids, call.attempts);
         call.sent = Some(token);
         span.in_scope(|| trace::log_attempt(call.attempts, &outcome));
         trace::record(&span, &outcome);

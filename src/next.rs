@@ -150,7 +150,8 @@ mod tests {
             response = response.header(header::RETRY_AFTER, wait);
         }
         let received = Received::from(response.body(bytes::Bytes::new()).unwrap());
-        classify::<()>(&Reader::of_schema(OK), Ok((received, Ok(()))), &Secrets::new([])).unwrap_err()
+        let ids = crate::context::RequestContext::new().ids();
+        classify::<()>(&Reader::of_schema(OK), Ok((received, Ok(()))), &Secrets::new([]), ids, 1).unwrap_err()
     }
 
     fn decide(call: &mut Call<'_>, policy: &RetryPolicy, error: Error, may_retry: bool) -> Next<()> {

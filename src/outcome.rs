@@ -7,11 +7,12 @@ use crate::content_coding::Coding;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{Exchanged, Failure, Lost};
 use crate::fault::Fault;
-use crate::headers::header_text;
-use crate::lenient::{MembersSeen, ReadError, UnreadableMember};
+use crate::headers::{CallIds, header_text};
+use crate::lenient::{MembersSeen, ReadError};
 use crate::operation::Reader;
 use crate::received::Received;
 use crate::redact::Secrets;
+use crate::response::Response;
 use crate::transport::Trouble;
 
 /// What an attempt came to, by what came back. No response may bring the secrets of the call, which are its
@@ -20,7 +21,9 @@ pub(crate) fn classify<T>(
     reader: &Reader<T>,
     exchanged: Exchanged,
     secrets: &Secrets<'_>,
-) -> Result<(T, Vec<UnreadableMember>, Received), Error> {
+    ids: CallIds,
+    attempts: u32,
+) -> Result<Response<T>, Error> {
     match exchanged {
         Err(lost) => Err(no_response("the service", lost, of_transport)),
         Ok((received, ended)) if !reader.is_success(received.status) => Err(refused(received, ended)),
@@ -29,7 +32,7 @@ pub(crate) fn classify<T>(
             match ended.map(|()| (reader.read)(&received.body)) {
                 Ok(Ok((body, mut unreadable))) => {
                     unreadable.iter_mut().for_each(|member| member.redact(secrets));
-                    return Ok((body, unreadable, received));
+                    return Ok(Response { body, unreadable, received, ids, attempts });
                 }
                 Ok(Err(error)) => Err(not_read(error, received, secrets)),
                 Err(failure) => Err(not_whole(failure, &received).with_received(received)),

@@ -58,11 +58,9 @@ impl<T: DeserializeOwned> Response<T> {
     ///
     /// The error that the call would return.
     pub fn from_http(response: http::Response<impl Into<Bytes>>) -> Result<Self, Error> {
-        let ids = RequestContext::new().ids();
-        match classify(&Reader::of_schema(OK), Ok((response.into(), Ok(()))), &Secrets::new([])) {
-            Ok((body, unreadable, received)) => Ok(Self { body, unreadable, received, ids, attempts: 1 }),
-            Err(error) => Err(error.of_call(ids, 1)),
-        }
+        let (ids, secrets) = (RequestContext::new().ids(), Secrets::new([]));
+        let outcome = classify(&Reader::of_schema(OK), Ok((response.into(), Ok(()))), &secrets, ids, 1);
+        outcome.map_err(|error| error.of_call(ids, 1))
     }
 }
 
