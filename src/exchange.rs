@@ -108,9 +108,9 @@ async fn read_body(
     };
     let (body, finished) = decoder.finish();
     let bytes = if whole.is_empty() { body.bytes.into() } else { whole };
-    // Three bytes of it can become half a kilobyte of memory. Braces within texts count, too.
-    let most_objects = MOST_OBJECTS_OF_ANY + limit / 64;
-    let has_too_many = || bytes.len() > most_objects && memchr::memchr_iter(b'{', &bytes).count() > most_objects;
+    // An object of three bytes can become half a kilobyte of memory. Braces within texts count, too.
+    let most = MOST_OBJECTS_OF_ANY + limit / 64;
+    let has_too_many = || bytes.len() / 3 > most && memchr::memchr_iter(b'{', &bytes).count() > most;
     if body.is_over || has_too_many() {
         return Err(Failure::TooLarge);
     }
