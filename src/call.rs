@@ -13,47 +13,42 @@ use crate::client::PartnerCenter;
 use crate::credential::{AccessToken, TokenRequest, out_of_time};
 use crate::error::Error;
 use crate::exchange::exchange;
-use crate::generated::{self, OPERATIONS};
+use crate::generated;
 use crate::headers::CallIds;
 use crate::limits;
 use crate::next::{Call, Next, next};
-use crate::operation::{Documented, OK, Reader, prepare};
+use crate::operation::{Operation, prepare};
 use crate::outcome::classify;
 use crate::redact::Secrets;
 use crate::response::Response;
 use crate::trace;
 
 impl PartnerCenter {
-    /// Calls an operation of the specification, by its ID or by its method of the generated client.
+    /// Calls an operation of the specification, which the generated client prepares.
     pub(crate) async fn send<T, F, Fut>(&self, name: &'static str, run: F) -> Result<Response<T>, Error>
     where
         T: DeserializeOwned,
         F: Fn(generated::Client) -> Fut,
         Fut: Future<Output = Result<generated::ResponseValue<T>, generated::Error>>,
     {
-        let documented = OPERATIONS.iter().find(|documented| [documented.id, documented.method].contains(&name));
-        let (name, success) = documented.map_or((name, OK), |documented| (documented.id, documented.success));
-        let prepare = || prepare(&self.shared, &run);
-        self.send_request(name, documented, prepare, Reader::of_schema(success)).await
+        self.send_request(&Operation::documented(name), || prepare(&self.shared, &run)).await
     }
 
     /// Sends one call: attempt after attempt, until one ends it. Each prepares its request, which costs less than to
     /// keep a copy for attempts that are hardly ever needed.
     pub(crate) async fn send_request<T>(
         &self,
-        operation: &'static str,
-        documented: Option<&'static Documented>,
+        operation: &Operation<T>,
         prepare: impl Fn() -> Result<Request, Error>,
-        reader: Reader<T>,
     ) -> Result<Response<T>, Error> {
         Handle::try_current().map_err(Error::outside_runtime)?;
         let (limits, policy) = (&self.shared.limits, &self.shared.retry);
-        let mut call = Call::new(self, documented);
-        let span = trace::call(operation, call.url_template, call.ids);
+        let mut call = Call::new(self);
+        let span = trace::call(operation.name, operation.url_template, call.ids);
         let attempts = async {
             limits.count_call();
             loop {
-                let outcome = self.attempt(&mut call, &prepare, &reader).await;
+                let outcome = self.attempt(operation, &mut call, &prepare).await;
                 match next(&mut call, outcome, policy, policy.jitter(), || limits.may_retry()) {
                     Next::Done(outcome) => return outcome,
                     Next::Now => {
@@ -80,9 +75,9 @@ impl PartnerCenter {
     /// One attempt: the request, admission, and what comes of it.
     async fn attempt<'c, T>(
         &'c self,
+        operation: &Operation<T>,
         call: &mut Call<'c>,
         prepare: &impl Fn() -> Result<Request, Error>,
-        reader: &Reader<T>,
     ) -> Result<Response<T>, Error> {
         let shared = &self.shared;
         let (token, span, exchange) = {
@@ -99,14 +94,14 @@ impl PartnerCenter {
                 return Err(limits::out_of_time());
             }
             call.count(&request);
-            let span = trace::request(&request, call.url_template, call.attempts);
+            let span = trace::request(&request, operation.url_template, call.attempts);
             let exchange = span.in_scope(|| exchange(&shared.http, request, shared.max_body_size, timeout));
             (token, span.clone(), exchange.instrument(span))
         };
         let exchanged = exchange.await;
         let refused = call.refused.iter().map(|(refused, _)| refused);
         let secrets = Secrets::new(refused.chain([&token]).map(AccessToken::expose));
-        let outcome = classify(reader, exchanged, &secrets, call.ids, call.attempts);
+        let outcome = classify(operation, exchanged, &secrets, call.ids, call.attempts);
         call.sent = Some(token);
         span.in_scope(|| trace::log_attempt(call.attempts, &outcome));
         trace::record(&span, &outcome);

@@ -17,7 +17,7 @@ use crate::customers::BatchUploadStatus;
 use crate::error::Error;
 use crate::headers::{RESERVED, append, header_value};
 use crate::models::{BatchTrackingId, CustomerId, Link};
-use crate::operation::{Reader, get_resource};
+use crate::operation::{Operation, get_resource};
 use crate::pasted::{unwrapped, visible};
 use crate::reading::text;
 use crate::redact::{beginning, without_query};
@@ -262,8 +262,7 @@ impl PartnerCenter {
     /// service; and the errors of every call. The response has to be a JSON object.
     pub async fn follow<T: DeserializeOwned>(&self, link: &Link) -> Result<Response<T>, Error> {
         let (url, headers) = (target(&self.shared.base_url, link)?, headers(link)?);
-        let prepare = || Ok(get_resource(url.clone(), headers.clone()));
-        self.send_request("follow", None, prepare, Reader::of_object()).await
+        self.send_request(&Operation::follow(), || Ok(get_resource(url.clone(), headers.clone()))).await
     }
 }
 

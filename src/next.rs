@@ -11,17 +11,14 @@ use crate::credential::AccessToken;
 use crate::error::{Error, ErrorKind};
 use crate::headers::CallIds;
 use crate::limits::Permit;
-use crate::operation::Documented;
 use crate::retry::{Deadline, RetryPolicy};
 use crate::transport::hardly_passes;
 
 /// What one call carries from attempt to attempt.
 pub(crate) struct Call<'c> {
-    /// Of the operation; none for what a link points to.
-    pub(crate) url_template: Option<&'static str>,
     pub(crate) ids: CallIds,
     pub(crate) deadline: Deadline,
-    retries: usize,
+    retries: u32,
     pub(crate) attempts: u32,
     /// The method of the last request.
     method: Method,
@@ -38,10 +35,9 @@ pub(crate) struct Call<'c> {
 }
 
 impl Call<'_> {
-    pub(crate) fn new(partner: &PartnerCenter, operation: Option<&'static Documented>) -> Self {
+    pub(crate) fn new(partner: &PartnerCenter) -> Self {
         let PartnerCenter { shared, context } = partner;
         Self {
-            url_template: operation.map(|operation| operation.url_template),
             ids: context.ids(),
             deadline: Deadline::after(context.call_timeout_or(shared.call_timeout)),
             retries: 0,
@@ -113,7 +109,7 @@ pub(crate) fn next<T>(
     }
     // Calls that wait for the same sign-in come back together, and share the next one.
     let chance = if is_sign_in { 0.0 } else { chance };
-    let backoff = policy.backoffs().nth(call.retries);
+    let backoff = policy.backoff(call.retries);
     call.retries += 1;
     let delay = policy.next_delay(backoff, error.retry_after(), chance, call.deadline.left());
     // Where all calls of the client are held back, the service has set the pace.
@@ -132,7 +128,7 @@ mod tests {
     use http::header;
 
     use super::*;
-    use crate::operation::{OK, Reader};
+    use crate::operation::Operation;
     use crate::outcome::classify;
     use crate::received::Received;
     use crate::redact::Secrets;
@@ -141,7 +137,7 @@ mod tests {
 
     fn call() -> (Call<'static>, RetryPolicy) {
         let partner = PartnerCenter::builder(AccessToken::new("a-token")).build().unwrap();
-        (Call::new(&partner, None), RetryPolicy::default().without_jitter())
+        (Call::new(&partner), RetryPolicy::default().without_jitter())
     }
 
     fn service(status: u16, retry_after: Option<&'static str>) -> Error {
@@ -151,7 +147,7 @@ mod tests {
         }
         let received = Received::from(response.body(bytes::Bytes::new()).unwrap());
         let ids = crate::context::RequestContext::new().ids();
-        classify::<()>(&Reader::of_schema(OK), Ok((received, Ok(()))), &Secrets::new([]), ids, 1).unwrap_err()
+        classify::<()>(&Operation::documented("a test"), Ok((received, Ok(()))), &Secrets::new([]), ids, 1).unwrap_err()
     }
 
     fn decide(call: &mut Call<'_>, policy: &RetryPolicy, error: Error, may_retry: bool) -> Next<()> {

@@ -17,7 +17,7 @@ use url::Url;
 use crate::client::Shared;
 use crate::error::Error;
 use crate::fault::Fault;
-use crate::generated;
+use crate::generated::{self, OPERATIONS};
 use crate::lenient::{self, Read, ReadError};
 use crate::received::is_object;
 use crate::runtime::{ClientHooks, OperationInfo, ResponseValue};
@@ -34,36 +34,40 @@ pub(crate) struct Documented {
 /// The statuses of the successes of an operation.
 type Statuses = &'static [RangeInclusive<u16>];
 
-/// That of both operations, and of what links point to.
-pub(crate) const OK: Statuses = &[200..=200];
-
-/// How the response to a call is read.
-pub(crate) struct Reader<T> {
+/// What is called, and how its response is read.
+pub(crate) struct Operation<T> {
+    pub(crate) name: &'static str,
+    /// None for what a link points to.
+    pub(crate) url_template: Option<&'static str>,
     success: Statuses,
     pub(crate) read: fn(&[u8]) -> Read<T>,
 }
 
-impl<T> Reader<T> {
-    /// Whether this is a status of a success. Any other is refused, a 204 without a body too.
-    pub(crate) fn is_success(&self, status: StatusCode) -> bool {
-        self.success.iter().any(|statuses| statuses.contains(&status.as_u16()))
-    }
-}
-
-impl<T: DeserializeOwned> Reader<T> {
-    /// For a type of the specification.
-    pub(crate) fn of_schema(success: Statuses) -> Self {
+impl<T: DeserializeOwned> Operation<T> {
+    /// The one of the specification with this ID, or this method of the generated client.
+    pub(crate) fn documented(name: &'static str) -> Self {
         let has_no_body = size_of::<T>() == 0;
-        Self { success, read: if has_no_body { read_nothing } else { lenient::from_slice } }
+        let read = if has_no_body { read_nothing } else { lenient::from_slice };
+        let is_it = |documented: &&Documented| [documented.id, documented.method].contains(&name);
+        let Some(documented) = OPERATIONS.iter().find(is_it) else { return Self { name, read, ..Self::follow() } };
+        let Documented { id, url_template, success, .. } = *documented;
+        Self { name: id, url_template: Some(url_template), success, read }
     }
 
-    /// For a type that the caller defined, which may accept any value: reads objects only.
-    pub(crate) fn of_object() -> Self {
+    /// To follow a link, with a type that the caller defined and that may accept any value: reads objects only.
+    pub(crate) fn follow() -> Self {
         let read = |body: &[u8]| match is_object(body) {
             true => lenient::from_slice_unless(body, |members| Fault::read_success(body, members).is_some()),
             false => Err(ReadError::new("expected an object")),
         };
-        Self { success: OK, read }
+        Self { name: "follow", url_template: None, success: &[200..=200], read }
+    }
+}
+
+impl<T> Operation<T> {
+    /// Any other status is refused, a 204 without a body too.
+    pub(crate) fn has_success(&self, status: StatusCode) -> bool {
+        self.success.iter().any(|statuses| statuses.contains(&status.as_u16()))
     }
 }
 

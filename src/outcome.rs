@@ -9,7 +9,7 @@ use crate::exchange::{Exchanged, Failure, Lost};
 use crate::fault::Fault;
 use crate::headers::{CallIds, header_text};
 use crate::lenient::{MembersSeen, ReadError};
-use crate::operation::Reader;
+use crate::operation::Operation;
 use crate::received::Received;
 use crate::redact::Secrets;
 use crate::response::Response;
@@ -18,7 +18,7 @@ use crate::transport::Trouble;
 /// What an attempt came to, by what came back. No response may bring the secrets of the call, which are its
 /// tokens, to light.
 pub(crate) fn classify<T>(
-    reader: &Reader<T>,
+    operation: &Operation<T>,
     exchanged: Exchanged,
     secrets: &Secrets<'_>,
     ids: CallIds,
@@ -26,10 +26,10 @@ pub(crate) fn classify<T>(
 ) -> Result<Response<T>, Error> {
     match exchanged {
         Err(lost) => Err(no_response("the service", lost, of_transport)),
-        Ok((received, ended)) if !reader.is_success(received.status) => Err(refused(received, ended)),
+        Ok((received, ended)) if !operation.has_success(received.status) => Err(refused(received, ended)),
         Ok((mut received, ended)) => {
             received.redact_success(secrets);
-            match ended.map(|()| (reader.read)(&received.body)) {
+            match ended.map(|()| (operation.read)(&received.body)) {
                 Ok(Ok((body, mut unreadable))) => {
                     unreadable.iter_mut().for_each(|member| member.redact(secrets));
                     return Ok(Response { body, unreadable, received, ids, attempts });

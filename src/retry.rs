@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use serde::de::{Deserialize, Deserializer, Error};
 use tokio::time::Instant;
 
@@ -114,13 +113,10 @@ impl RetryPolicy {
         self
     }
 
-    /// The delays of one call, as many as it has retries.
-    pub(crate) fn backoffs(&self) -> ExponentialBackoff {
-        ExponentialBuilder::new()
-            .with_min_delay(self.initial_delay.min(A_DAY))
-            .with_max_delay(self.max_delay.min(A_DAY))
-            .with_max_times(usize::try_from(self.max_retries).unwrap_or(usize::MAX))
-            .build()
+    /// The delay before another retry, after so many: none if they are used up.
+    pub(crate) fn backoff(&self, retries: u32) -> Option<Duration> {
+        let delay = self.initial_delay.saturating_mul(2_u32.saturating_pow(retries)).min(self.max_delay);
+        (retries < self.max_retries).then(|| delay.min(A_DAY))
     }
 
     /// What lengthens a delay by chance, from 0 to 1.
@@ -200,8 +196,11 @@ mod tests {
     #[test]
     fn delays_double_from_the_base_to_the_cap() {
         let policy = RetryPolicy::default().max_retries(5).max_delay(3 * SECOND).without_jitter();
-        let delays: Vec<_> = policy.backoffs().map(|delay| delay.as_millis()).collect();
+        let delays: Vec<_> = (0..9).map_while(|retries| Some(policy.backoff(retries)?.as_millis())).collect();
         assert_eq!(delays, [500, 1000, 2000, 3000, 3000]);
+        let endless =
+            RetryPolicy::default().max_retries(u32::MAX).initial_delay(Duration::MAX).max_delay(Duration::MAX);
+        assert_eq!(endless.backoff(u32::MAX - 1), Some(A_DAY));
     }
 
     #[test]
