@@ -12,7 +12,7 @@ use tracing::Instrument;
 use crate::client::PartnerCenter;
 use crate::credential::{AccessToken, TokenRequest, out_of_time};
 use crate::error::Error;
-use crate::exchange::exchange;
+use crate::exchange::{after, receive};
 use crate::generated;
 use crate::headers::CallIds;
 use crate::limits;
@@ -65,7 +65,8 @@ impl PartnerCenter {
         let outcome = attempts.instrument(span.clone()).await;
         let outcome = outcome.map_err(|error| {
             let error = if error.is_timeout() { error.after(call.last) } else { error };
-            error.of_call(call.ids, call.attempts).at(call.url)
+            let sent = prepare().ok().filter(|_| call.attempts > 0);
+            error.of_call(call.ids, call.attempts).at(sent.as_ref().map(Request::url))
         });
         span.record("partner_center.attempts", call.attempts);
         trace::record(&span, &outcome);
@@ -80,7 +81,7 @@ impl PartnerCenter {
         prepare: &impl Fn() -> Result<Request, Error>,
     ) -> Result<Response<T>, Error> {
         let shared = &self.shared;
-        let (token, span, exchange) = {
+        let (token, span, response, end) = {
             let mut request = prepare()?;
             self.write_headers(call.ids, request.headers_mut())?;
             let token = self.admit(call).await?;
@@ -93,12 +94,14 @@ impl PartnerCenter {
             if timeout.is_zero() {
                 return Err(limits::out_of_time());
             }
-            call.count(&request);
+            call.method = request.method().clone();
+            call.attempts += 1;
             let span = trace::request(&request, operation.url_template, call.attempts);
-            let exchange = span.in_scope(|| exchange(&shared.http, request, shared.max_body_size, timeout));
-            (token, span.clone(), exchange.instrument(span))
+            // Here, because a future that sends it would keep room for the request to its end.
+            let response = span.in_scope(|| shared.http.execute(request));
+            (token, span, response, after(timeout))
         };
-        let exchanged = exchange.await;
+        let exchanged = receive(response, shared.max_body_size, end).instrument(span.clone()).await;
         let refused = call.refused.iter().map(|(refused, _)| refused);
         let secrets = Secrets::new(refused.chain([&token]).map(AccessToken::expose));
         let outcome = classify(operation, exchanged, &secrets, call.ids, call.attempts);

@@ -239,9 +239,12 @@ impl Error {
         self
     }
 
-    /// Where the last request went.
-    pub(crate) fn at(mut self, url: Option<Url>) -> Self {
-        self.0.url = url.map(Arc::new);
+    /// Where the requests went, without the query, which may hold a secret of the caller.
+    pub(crate) fn at(mut self, url: Option<&Url>) -> Self {
+        self.0.url = url.cloned().map(|mut url| {
+            url.set_query(None);
+            url.into()
+        });
         self
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
-use reqwest::{Client, Request, Response};
+use reqwest::Response;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
@@ -43,23 +43,22 @@ pub(crate) enum Failure {
 /// What came of a request: the response as far as it came, and how that ended.
 pub(crate) type Exchanged = Result<(Received, Result<(), Failure>), Lost>;
 
-/// Sends a request and takes the response in whole, within the bound.
-pub(crate) fn exchange(
-    http: &Client,
-    request: Request,
+/// Takes a response in whole, within the bound, until then.
+pub(crate) async fn receive(
+    response: impl Future<Output = reqwest::Result<Response>>,
     limit: usize,
-    timeout: Duration,
-) -> impl Future<Output = Exchanged> + use<> {
-    let end = Instant::now() + timeout.min(A_YEAR);
-    // Here and not in the future, which would keep room for the request to its end.
-    let response = http.execute(request);
-    async move {
-        let mut response = until(end, response).await.ok_or(Lost::TimedOut)?.map_err(Lost::Broken)?;
-        let (status, headers) = (response.status(), mem::take(response.headers_mut()));
-        let mut received = Received { status, headers, body: Bytes::new() };
-        let ended = read_body(&mut response, limit, end, &mut received).await;
-        Ok((received, ended))
-    }
+    end: Instant,
+) -> Exchanged {
+    let mut response = until(end, response).await.ok_or(Lost::TimedOut)?.map_err(Lost::Broken)?;
+    let (status, headers) = (response.status(), mem::take(response.headers_mut()));
+    let mut received = Received { status, headers, body: Bytes::new() };
+    let ended = read_body(&mut response, limit, end, &mut received).await;
+    Ok((received, ended))
+}
+
+/// When an exchange that begins now has to have ended.
+pub(crate) fn after(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(A_YEAR)
 }
 
 /// Does this until then; `None` if that is not enough. What has arrived by then still counts: the runtime may have
@@ -96,7 +95,10 @@ async fn read_body(
     let mut written = Ok(());
     let lost = loop {
         match until(end, response.chunk()).await {
-            Some(Ok(Some(chunk))) if coding == Coding::Identity && length == Some(chunk.len()) => whole = chunk,
+            Some(Ok(Some(chunk))) if coding == Coding::Identity && length == Some(chunk.len()) => {
+                whole = chunk;
+                break None;
+            }
             Some(Ok(Some(chunk))) => (decoder, written) = decoder.write(&chunk),
             Some(Ok(None)) => break None,
             Some(Err(error)) => break Some(Lost::Broken(error)),

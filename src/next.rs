@@ -3,8 +3,6 @@
 use std::time::Duration;
 
 use http::Method;
-use reqwest::Request;
-use url::Url;
 
 use crate::client::PartnerCenter;
 use crate::credential::AccessToken;
@@ -21,9 +19,7 @@ pub(crate) struct Call<'c> {
     retries: u32,
     pub(crate) attempts: u32,
     /// The method of the last request.
-    method: Method,
-    /// Of the last request, without query.
-    pub(crate) url: Option<Url>,
+    pub(crate) method: Method,
     /// Kept for an attempt that follows at once.
     pub(crate) permit: Permit<'c>,
     /// The token of the last request.
@@ -43,21 +39,11 @@ impl Call<'_> {
             retries: 0,
             attempts: 0,
             method: Method::default(),
-            url: None,
             permit: None,
             sent: None,
             refused: None,
             last: None,
         }
-    }
-
-    /// Counts an attempt, which sends this request.
-    pub(crate) fn count(&mut self, request: &Request) {
-        let mut url = request.url().clone();
-        // It may hold a secret of the caller.
-        url.set_query(None);
-        (self.method, self.url) = (request.method().clone(), Some(url));
-        self.attempts += 1;
     }
 
     /// Tells of the attempt that failed and of the delay before the next.

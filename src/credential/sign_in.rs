@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::credential::{AccessToken, Issued, TokenRequest};
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{Failure, Lost, exchange};
+use crate::exchange::{Failure, Lost, after, receive};
 use crate::fault::{Fault, Members, is_echo};
 use crate::outcome::{no_response, undecodable};
 use crate::pasted::{check_secret, pasted};
@@ -73,7 +73,7 @@ impl Application {
         });
         let post = request.http.post(url).header(ACCEPT, "application/json").header(ACCEPT_ENCODING, "gzip");
         let post = post.form(&form).build().map_err(|error| not_reached(Lost::Broken(error)))?;
-        let exchanged = exchange(&request.http, post, BODY_LIMIT, request.timeout()).await;
+        let exchanged = receive(request.http.execute(post), BODY_LIMIT, after(request.timeout())).await;
         let (received, ended) = exchanged.map_err(not_reached)?;
         let secrets = self.client_secret.iter().chain(refresh_token).map(ExposeSecret::expose_secret);
         let refusal = refused(received.clone(), &Secrets::new(secrets));
