@@ -22,7 +22,7 @@ pub(crate) struct OwnTypes {
     lines: TokenStream,
     marks: BTreeMap<String, TokenStream>,
     /// Structs and their fields that are hardly ever sent.
-    seldom: BTreeSet<(String, String)>,
+    seldom: BTreeSet<String>,
 }
 
 impl OwnTypes {
@@ -39,14 +39,16 @@ impl OwnTypes {
         let (ident, docs) = (format_ident!("{name}"), schema["description"].as_str().unwrap_or(name).trim());
         let (mut essential, mut aliases) = (Vec::new(), Vec::new());
         for (member, property) in members(&schema["properties"]) {
-            match (&property["x-essential"], &property["x-seldom"], &property["x-alias"]) {
-                (Value::Null | Value::Bool(_), Value::Null | Value::Bool(_), Value::Null | Value::String(_)) => {}
-                _ => {
-                    return Err(format!("{member}: x-essential and x-seldom take true or false, x-alias a text"));
-                }
+            let (decides, alias, seldom) = (&property["x-essential"], &property["x-alias"], &property["x-seldom"]);
+            if !matches!((decides, alias), (Value::Null | Value::Bool(_), Value::Null | Value::String(_))) {
+                return Err(format!("{member}: x-essential takes true or false, x-alias a text"));
             }
-            if property["x-seldom"] == true {
-                self.seldom.insert((name.to_owned(), member.to_snake_case()));
+            let is_object = property["$ref"].is_string() || property["allOf"].is_array();
+            if !(seldom.is_null() || seldom.is_boolean() && is_object) {
+                return Err(format!("{member}: x-seldom takes true or false, for an object of a named schema"));
+            }
+            if *seldom == true {
+                self.seldom.insert(format!("{name}.{}", member.to_snake_case()));
             }
             essential.extend((property["x-essential"] == true).then_some(member));
             aliases.extend(property["x-alias"].as_str().map(|alias| quote!((#alias, #member))));
@@ -142,10 +144,7 @@ pub(crate) fn operations(document: &Value) -> Item {
             Ok(status) => quote!(#status..=#status),
             Err(_) => quote!(200..=299),
         });
-        let method = id.to_snake_case();
-        quote! { crate::operation::Documented {
-            id: #id, method: #method, url_template: #path, success: &[#(#success),*],
-        } }
+        quote!(crate::operation::Documented { id: #id, url_template: #path, success: &[#(#success),*] })
     });
     parse_quote!(pub(crate) static OPERATIONS: &[crate::operation::Documented] = &[#(#lines),*];)
 }
@@ -170,9 +169,10 @@ fn adapt_struct(item: &mut syn::ItemStruct, own: &OwnTypes) -> Result<TokenStrea
             field.attrs.push(parse_quote!(#[serde(#default deserialize_with = #read, serialize_with = #write)]));
             field.attrs.push(parse_quote!(#[cfg_attr(feature = "schemars", schemars(with = #as_sent))]));
         }
-        // One word for an object that is hardly ever there: lists have thousands of them.
+        // Boxed, so that its absence takes one word of memory: lists have thousands of them.
         let object = ty.strip_prefix(":: std :: option :: Option <").filter(|object| !object.contains("::"));
-        if let Some(object) = object.filter(|_| own.seldom.contains(&(name.clone(), ident.clone()))) {
+        if let Some(object) = object.filter(|_| own.seldom.contains(&format!("{name}.{}", ident.trim_end_matches('_'))))
+        {
             let boxed = format!("::std::option::Option<::std::boxed::Box<{object}>");
             field.ty = syn::parse_str(&boxed).map_err(|error| error.to_string())?;
         }
@@ -181,16 +181,19 @@ fn adapt_struct(item: &mut syn::ItemStruct, own: &OwnTypes) -> Result<TokenStrea
     Ok(quote!(crate::lenient::Schema { name: #name, #marks }))
 }
 
-/// Takes out the header with the document's version, which progenitor adds and no document knows.
-fn without_version(item: &mut ImplItem) -> syn::Result<()> {
+/// Takes out the header with the document's version, which progenitor adds although no document has it.
+fn without_version(item: &mut ImplItem) -> Result<(), Box<dyn Error>> {
     let ImplItem::Fn(operation) = item else { return Ok(()) };
     for stmt in mem::take(&mut operation.block.stmts) {
         let text = stmt.to_token_stream().to_string();
         match text.replace(". headers (header_map)", "") {
             with_request if with_request != text => operation.block.stmts.push(syn::parse_str(&with_request)?),
-            _ if text.contains("header_map") => {}
+            _ if text.starts_with("let mut header_map =") || text.starts_with("header_map . append (") => {}
             _ => operation.block.stmts.push(stmt),
         }
+    }
+    if operation.block.to_token_stream().to_string().contains("from_static (\"api-version\")") {
+        return Err("progenitor writes the header with the document's version in another way".into());
     }
     Ok(())
 }

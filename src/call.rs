@@ -24,18 +24,18 @@ use crate::response::Response;
 use crate::trace;
 
 impl PartnerCenter {
-    /// Calls an operation of the specification, which the generated client prepares.
-    pub(crate) async fn send<T, F, Fut>(&self, name: &'static str, run: F) -> Result<Response<T>, Error>
+    /// Calls the operation of the specification with this ID, which the generated client prepares.
+    pub(crate) async fn send<T, F, Fut>(&self, id: &'static str, run: F) -> Result<Response<T>, Error>
     where
         T: DeserializeOwned,
         F: Fn(generated::Client) -> Fut,
         Fut: Future<Output = Result<generated::ResponseValue<T>, generated::Error>>,
     {
-        self.send_request(&Operation::documented(name), || prepare(&self.shared, &run)).await
+        self.send_request(&Operation::documented(id)?, || prepare(&self.shared, &run)).await
     }
 
-    /// Sends one call: attempt after attempt, until one ends it. Each prepares its request, which costs less than to
-    /// keep a copy for attempts that are hardly ever needed.
+    /// Sends one call: attempt after attempt, until one ends it. Each prepares its request, which costs less than
+    /// keeping a copy for attempts that are hardly ever needed.
     pub(crate) async fn send_request<T>(
         &self,
         operation: &Operation<T>,
@@ -65,7 +65,7 @@ impl PartnerCenter {
         let outcome = attempts.instrument(span.clone()).await;
         let outcome = outcome.map_err(|error| {
             let error = if error.is_timeout() { error.after(call.last) } else { error };
-            let sent = prepare().ok().filter(|_| call.attempts > 0);
+            let sent = (call.attempts > 0).then(&prepare).and_then(Result::ok);
             error.of_call(call.ids, call.attempts).at(sent.as_ref().map(Request::url))
         });
         span.record("partner_center.attempts", call.attempts);

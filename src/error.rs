@@ -113,16 +113,17 @@ impl Error {
         Self::new(ErrorKind::Config, message)
     }
 
-    /// Without a runtime, its timers and sockets panic.
+    /// Outside a tokio runtime, tokio's timers and sockets panic.
     pub(crate) fn outside_runtime(_: TryCurrentError) -> Self {
         Self::config("must be called within a tokio runtime (use #[tokio::main], or the feature blocking)")
     }
 
     /// The upload has not ended within the limit of a wait; with its last response.
     pub(crate) fn unfinished(last: Option<Response<BatchUploadDetails>>) -> Self {
-        let error = Self::new(ErrorKind::NotFinished, "the upload has not ended within the time limit of the wait");
-        let of_call = last.as_ref().map(|last| (last.ids, last.attempts));
-        let error = of_call.into_iter().fold(error, |error, (ids, attempts)| error.of_call(ids, attempts));
+        let mut error = Self::new(ErrorKind::NotFinished, "the upload has not ended within the time limit of the wait");
+        if let Some(last) = &last {
+            error = error.of_call(last.ids, last.attempts);
+        }
         error.timed_out().with_last_response(last)
     }
 

@@ -13,14 +13,12 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::content_coding::{Coding, Decoder};
 use crate::received::{Received, without_mark};
+use crate::retry::A_DAY;
 
 /// How many objects a response may have whatever the bound is.
 const MOST_OBJECTS_OF_ANY: usize = 10_000;
 
-/// No exchange takes longer.
-const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-/// How often work gets its turn after its time has passed.
+/// How many turns an exchange gets after its time has passed.
 pub(crate) const TURNS: usize = 32;
 
 /// Why there is no response, or no more of it.
@@ -43,32 +41,37 @@ pub(crate) enum Failure {
 /// What came of a request: the response as far as it came, and how that ended.
 pub(crate) type Exchanged = Result<(Received, Result<(), Failure>), Lost>;
 
-/// Takes a response in whole, within the bound, until then.
+/// Reads a response whole, within the bound, before `end`.
 pub(crate) async fn receive(
     response: impl Future<Output = reqwest::Result<Response>>,
     limit: usize,
     end: Instant,
 ) -> Exchanged {
-    let mut response = until(end, response).await.ok_or(Lost::TimedOut)?.map_err(Lost::Broken)?;
+    let mut turns = TURNS;
+    let response = until(end, &mut turns, response).await;
+    let mut response = response.ok_or(Lost::TimedOut)?.map_err(Lost::Broken)?;
     let (status, headers) = (response.status(), mem::take(response.headers_mut()));
     let mut received = Received { status, headers, body: Bytes::new() };
-    let ended = read_body(&mut response, limit, end, &mut received).await;
+    let ended = read_body(&mut response, limit, (end, &mut turns), &mut received).await;
     Ok((received, ended))
 }
 
 /// When an exchange that begins now has to have ended.
 pub(crate) fn after(timeout: Duration) -> Instant {
-    Instant::now() + timeout.min(A_YEAR)
+    Instant::now() + timeout.min(A_DAY)
 }
 
-/// Does this until then; `None` if that is not enough. What has arrived by then still counts: the runtime may have
-/// stood still for longer, and gets to its timers before its sockets.
-pub(crate) async fn until<T>(end: Instant, work: impl Future<Output = T>) -> Option<T> {
+/// Runs this until `end`; `None` if it is not done by then. What has arrived by then still counts: the runtime may
+/// have stood still for longer, and gets to its timers before its sockets. So there are a few turns more.
+pub(crate) async fn until<T>(end: Instant, turns: &mut usize, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
-    if let Ok(done) = timeout_at(end, &mut work).await {
+    if Instant::now() < end
+        && let Ok(done) = timeout_at(end, &mut work).await
+    {
         return Some(done);
     }
-    for _ in 0..TURNS {
+    while *turns > 0 {
+        *turns -= 1;
         yield_now().await;
         if let Some(done) = work.as_mut().now_or_never() {
             return Some(done);
@@ -81,7 +84,7 @@ pub(crate) async fn until<T>(end: Instant, work: impl Future<Output = T>) -> Opt
 async fn read_body(
     response: &mut Response,
     limit: usize,
-    end: Instant,
+    (end, turns): (Instant, &mut usize),
     received: &mut Received,
 ) -> Result<(), Failure> {
     let coding = Coding::of(&received.headers).map_err(Failure::Undecodable)?;
@@ -94,11 +97,9 @@ async fn read_body(
     let mut whole = Bytes::new();
     let mut written = Ok(());
     let lost = loop {
-        match until(end, response.chunk()).await {
-            Some(Ok(Some(chunk))) if coding == Coding::Identity && length == Some(chunk.len()) => {
-                whole = chunk;
-                break None;
-            }
+        match until(end, turns, response.chunk()).await {
+            // Not the end: HTTP/2 resets a stream whose end is not read.
+            Some(Ok(Some(chunk))) if coding == Coding::Identity && length == Some(chunk.len()) => whole = chunk,
             Some(Ok(Some(chunk))) => (decoder, written) = decoder.write(&chunk),
             Some(Ok(None)) => break None,
             Some(Err(error)) => break Some(Lost::Broken(error)),
@@ -137,7 +138,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_arrived_while_the_runtime_stood_still_counts_although_its_time_is_over() {
         let (sender, response) = tokio::sync::oneshot::channel();
-        let mut work = pin!(until(Instant::now() + SECOND, response));
+        let mut turns = TURNS;
+        let mut work = pin!(until(Instant::now() + SECOND, &mut turns, response));
         assert!(work.as_mut().now_or_never().is_none());
         tokio::time::advance(35 * SECOND).await;
         // As the task of a connection does, which gets its turn after the timers.
@@ -151,7 +153,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_does_not_arrive_in_time_is_given_up_then() {
         let began = Instant::now();
-        assert_eq!(until(began + SECOND, std::future::pending::<()>()).await, None);
+        assert_eq!(until(began + SECOND, &mut 9, std::future::pending::<()>()).await, None);
         assert_eq!(began.elapsed(), SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_keeps_arriving_after_its_time_ends_all_the_same() {
+        let (end, mut turns) = (Instant::now() + SECOND, TURNS);
+        let mut pieces = 0;
+        tokio::time::advance(2 * SECOND).await;
+        while until(end, &mut turns, std::future::ready(())).await.is_some() {
+            pieces += 1;
+        }
+        assert_eq!(pieces, TURNS);
     }
 }

@@ -133,7 +133,7 @@ mod tests {
         }
         let received = Received::from(response.body(bytes::Bytes::new()).unwrap());
         let ids = crate::context::RequestContext::new().ids();
-        classify::<()>(&Operation::documented("a test"), Ok((received, Ok(()))), &Secrets::new([]), ids, 1).unwrap_err()
+        classify::<()>(&Operation::of_schema("any"), Ok((received, Ok(()))), &Secrets::new([]), ids, 1).unwrap_err()
     }
 
     fn decide(call: &mut Call<'_>, policy: &RetryPolicy, error: Error, may_retry: bool) -> Next<()> {

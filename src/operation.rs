@@ -2,9 +2,10 @@
 //! and body, and then hands over the request instead of sending it. Sending, repeating and reading belong to the
 //! send loop, because the generated code loses parts of what came back.
 
+use std::cell::RefCell;
 use std::future::{self, Future};
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::rc::Rc;
 
 use futures_util::FutureExt;
 use http::header::ACCEPT;
@@ -25,13 +26,11 @@ use crate::runtime::{ClientHooks, OperationInfo, ResponseValue};
 /// What the specification says of an operation. `build.rs` writes them.
 pub(crate) struct Documented {
     pub(crate) id: &'static str,
-    /// Of the generated client.
-    pub(crate) method: &'static str,
     pub(crate) url_template: &'static str,
     pub(crate) success: Statuses,
 }
 
-/// The statuses of the successes of an operation.
+/// The statuses of a success.
 type Statuses = &'static [RangeInclusive<u16>];
 
 /// What is called, and how its response is read.
@@ -44,23 +43,28 @@ pub(crate) struct Operation<T> {
 }
 
 impl<T: DeserializeOwned> Operation<T> {
-    /// The one of the specification with this ID, or this method of the generated client.
-    pub(crate) fn documented(name: &'static str) -> Self {
-        let has_no_body = size_of::<T>() == 0;
-        let read = if has_no_body { read_nothing } else { lenient::from_slice };
-        let is_it = |documented: &&Documented| [documented.id, documented.method].contains(&name);
-        let Some(documented) = OPERATIONS.iter().find(is_it) else { return Self { name, read, ..Self::follow() } };
-        let Documented { id, url_template, success, .. } = *documented;
-        Self { name: id, url_template: Some(url_template), success, read }
+    /// The operation of the specification with this ID.
+    pub(crate) fn documented(id: &'static str) -> Result<Self, Error> {
+        let documented = OPERATIONS.iter().find(|documented| documented.id == id);
+        let documented = documented.ok_or_else(|| Error::config(format!("there is no operation {id}")))?;
+        let Documented { id, url_template, success } = *documented;
+        Ok(Self { url_template: Some(url_template), success, ..Self::of_schema(id) })
     }
 
-    /// To follow a link, with a type that the caller defined and that may accept any value: reads objects only.
+    /// An operation with a body of the specification and the status 200.
+    pub(crate) fn of_schema(name: &'static str) -> Self {
+        // Without a value there is nothing to read: the type of a 202 or 204 without a body.
+        let read = if size_of::<T>() == 0 { read_nothing } else { lenient::from_slice };
+        Self { name, url_template: None, success: &[200..=200], read }
+    }
+
+    /// Follows a link, with a type that the caller defined and that may accept any value: reads objects only.
     pub(crate) fn follow() -> Self {
         let read = |body: &[u8]| match is_object(body) {
             true => lenient::from_slice_unless(body, |members| Fault::read_success(body, members).is_some()),
             false => Err(ReadError::new("expected an object")),
         };
-        Self { name: "follow", url_template: None, success: &[200..=200], read }
+        Self { read, ..Self::of_schema("follow") }
     }
 }
 
@@ -71,18 +75,18 @@ impl<T> Operation<T> {
     }
 }
 
-fn read_nothing<T: DeserializeOwned>(_: &[u8]) -> Read<T> {
+fn read_nothing<T: DeserializeOwned>(body: &[u8]) -> Read<T> {
     let nothing = T::deserialize(UnitDeserializer::<de::value::Error>::new());
-    nothing.map(|nothing| (nothing, Vec::new())).map_err(|error| ReadError::new(&error.to_string()))
+    nothing.map(|nothing| (nothing, Vec::new())).or_else(|_| lenient::from_slice(body))
 }
 
 /// Takes the request from the generated client, at the place where it would be sent.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Outbox(Arc<Mutex<Option<Request>>>);
+pub(crate) struct Outbox(Rc<RefCell<Option<Request>>>);
 
 impl ClientHooks<Outbox> for generated::Client {
     fn exec(&self, request: Request, _: &OperationInfo) -> impl Future<Output = reqwest::Result<reqwest::Response>> {
-        *self.inner.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
+        *self.inner.0.borrow_mut() = Some(request);
         future::pending()
     }
 }
@@ -95,10 +99,16 @@ where
     let outbox = Outbox::default();
     let base_url = shared.base_url.as_str().trim_end_matches('/');
     let client = generated::Client::new_with_client(base_url, shared.http.clone(), outbox.clone());
-    // As far as the hook, and nothing before it waits.
-    let _ = run(client).now_or_never();
-    let request = outbox.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-    request.ok_or_else(|| Error::config("the request cannot be built"))
+    // Runs until `exec` above has the request. Nothing before that waits, so one poll is enough.
+    let outcome = run(client).now_or_never();
+    let not_built = || {
+        let error = Error::config("the request to the service cannot be built");
+        match outcome {
+            Some(Err(generated::Error::CommunicationError(why))) => error.caused_by(why.without_url()),
+            _ => error,
+        }
+    };
+    outbox.0.take().ok_or_else(not_built)
 }
 
 /// The request of a resource that is none of the specification's.

@@ -26,6 +26,9 @@ pub(crate) fn classify<T>(
 ) -> Result<Response<T>, Error> {
     match exchanged {
         Err(lost) => Err(no_response("the service", lost, of_transport)),
+        Ok((received, Err(Failure::Lost(lost)))) if received.status.is_success() => {
+            Err(no_response("the service", lost, of_transport).with_received(received))
+        }
         Ok((received, ended)) if !operation.has_success(received.status) => Err(refused(received, ended)),
         Ok((mut received, ended)) => {
             received.redact_success(secrets);

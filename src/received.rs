@@ -12,7 +12,7 @@ use crate::headers::{MS_CORRELATION_ID, MS_CV, MS_REQUEST_ID, MS_SERVER_ID, head
 use crate::redact::Secrets;
 use crate::retry_after;
 
-/// What came back. The errors of the generated client lose parts of it, so it is kept beside them.
+/// What came back.
 #[derive(Clone)]
 pub(crate) struct Received {
     pub(crate) status: StatusCode,

@@ -59,7 +59,7 @@ impl<T: DeserializeOwned> Response<T> {
     /// The error that the call would return.
     pub fn from_http(response: http::Response<impl Into<Bytes>>) -> Result<Self, Error> {
         let (ids, secrets) = (RequestContext::new().ids(), Secrets::new([]));
-        let outcome = classify(&Operation::documented("any"), Ok((response.into(), Ok(()))), &secrets, ids, 1);
+        let outcome = classify(&Operation::of_schema("any"), Ok((response.into(), Ok(()))), &secrets, ids, 1);
         outcome.map_err(|error| error.of_call(ids, 1))
     }
 }

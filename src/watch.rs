@@ -234,8 +234,10 @@ impl Watch {
     /// The upload has not ended within the limit of the wait.
     fn not_finished(&mut self) -> Error {
         let (error, failed) = (Error::unfinished(self.take_last()), self.failed.take());
-        let error = self.upload.about(error);
-        let error = failed.iter().fold(error, Error::of_same_call);
+        let mut error = self.upload.about(error);
+        if let Some(failed) = &failed {
+            error = error.of_same_call(failed);
+        }
         let asked_for = failed.as_ref().and_then(Error::retry_after);
         error.retrying_after(asked_for).after(failed)
     }

@@ -11,13 +11,12 @@ use azure_core::http::RawResponse;
 use azure_core::time::OffsetDateTime;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
-use tokio::time::Instant;
 
 use crate::credential::cache::TokenCache;
 use crate::credential::sign_in::{may_pass, not_reached};
 use crate::credential::{AccessToken, Issued, Outcome, TokenRequest};
 use crate::error::Error;
-use crate::exchange::{Lost, until};
+use crate::exchange::{Lost, TURNS, after, until};
 use crate::fault::{Fault, is_echo};
 use crate::received::Received;
 use crate::redact::on_one_line;
@@ -62,7 +61,8 @@ kept_in_a_cache!(AzureCredential);
 impl Azure {
     async fn issue(self: Arc<Self>, request: TokenRequest) -> Outcome {
         let scopes = [request.cloud().scope()];
-        let issued = until(Instant::now() + request.timeout(), self.0.get_token(&scopes, None)).await;
+        let mut turns = TURNS;
+        let issued = until(after(request.timeout()), &mut turns, self.0.get_token(&scopes, None)).await;
         let issued = issued.ok_or_else(|| not_reached(Lost::TimedOut))?.map_err(no_token)?;
         let token = AccessToken::new(issued.token.secret());
         token.authorization()?;

@@ -77,10 +77,12 @@ impl Application {
         let (received, ended) = exchanged.map_err(not_reached)?;
         let secrets = self.client_secret.iter().chain(refresh_token).map(ExposeSecret::expose_secret);
         let refusal = refused(received.clone(), &Secrets::new(secrets));
-        if received.status != http::StatusCode::OK || refusal.code().is_some() {
-            return Err(refusal);
-        }
+        let is_refused = received.status != http::StatusCode::OK || refusal.code().is_some();
         match ended {
+            // What it says is lost, so it is not known to be final.
+            Err(Failure::Lost(lost)) if refusal.code().is_none() => Err(not_reached(lost)),
+            Err(Failure::Undecodable(why)) if is_refused => Err(refusal.caused_by(undecodable(&why))),
+            _ if is_refused => Err(refusal),
             Ok(()) => read(&received.body),
             Err(Failure::Lost(lost)) => Err(not_reached(lost)),
             Err(Failure::TooLarge) => Err(no_token("the response is larger than any token")),

@@ -191,12 +191,12 @@ impl<'de, A: MapAccess<'de>> Deserializer<'de> for ObjectOf<'_, '_, A> {
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        of: &'static str,
+        struct_name: &'static str,
         names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        let of = Fields { of, names, seen: 0, current: 0 };
-        visitor.visit_map(Members { object: self.object, place: self.place, of })
+        let fields = Fields { struct_name, names, seen: 0, current: 0 };
+        visitor.visit_map(Members { object: self.object, place: self.place, fields })
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -214,12 +214,12 @@ impl<'de, A: MapAccess<'de>> Deserializer<'de> for ObjectOf<'_, '_, A> {
 struct Members<'o, 'p, A> {
     object: &'o mut Parts<A>,
     place: &'p Place<'p>,
-    of: Fields,
+    fields: Fields,
 }
 
 /// The fields of a struct, and those of them that the derived code has had.
 struct Fields {
-    of: &'static str,
+    struct_name: &'static str,
     names: &'static [&'static str],
     /// A bit for each.
     seen: u64,
@@ -231,10 +231,10 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'_, '_, A> {
     type Error = A::Error;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
-        while let Some(is_field) = self.object.next_key_seed(FieldName(&mut self.of))? {
-            self.place.note_member(self.of.of, is_field);
+        while let Some(is_field) = self.object.next_key_seed(FieldName(&mut self.fields))? {
+            self.place.note_member(self.fields.struct_name, is_field);
             if is_field {
-                return seed.deserialize(StrDeserializer::new(self.of.current())).map(Some);
+                return seed.deserialize(StrDeserializer::new(self.fields.current())).map(Some);
             }
             self.object.next_value::<IgnoredAny>()?;
         }
@@ -242,12 +242,12 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'_, '_, A> {
     }
 
     fn next_value<T: Deserialize<'de>>(&mut self) -> Result<T, A::Error> {
-        let place = self.place.below(Step::Member(self.of.current(), self.of.of));
+        let place = self.place.below(Step::Member(self.fields.current(), self.fields.struct_name));
         self.object.value_at(&place)?.map_or_else(|| place.absent(), Ok)
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        let place = self.place.below(Step::Member(self.of.current(), self.of.of));
+        let place = self.place.below(Step::Member(self.fields.current(), self.fields.struct_name));
         self.object.next_value_seed(seed).map_err(|error| place.fail(error))
     }
 }
@@ -274,7 +274,7 @@ impl Fields {
     #[cold]
     fn position_loosely(&self, name: &str) -> Option<usize> {
         let position = |name: &str| self.names.iter().position(|field| field.eq_ignore_ascii_case(name));
-        let aliases = schema(self.of).map_or(&[][..], |schema| schema.aliases);
+        let aliases = schema(self.struct_name).map_or(&[][..], |schema| schema.aliases);
         let own_name = || aliases.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(name)).map(|(_, own)| own);
         position(name).or_else(|| position(own_name()?))
     }

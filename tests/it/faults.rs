@@ -109,6 +109,7 @@ fn matrix() -> Vec<Row> {
             2,
         ),
         row("reset within the body", [send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), Act::Reset], TRANSPORT, 2),
+        row("206 reset", [send("HTTP/1.1 206 Some\r\nContent-Length: 9\r\n\r\n{"), Act::Reset], TRANSPORT, 2),
         row("closed before the headers", [], TRANSPORT, 2),
         raw("closed within the headers", "HTTP/1.1 200 OK\r\nContent", TRANSPORT, 2),
         raw(CLOSED_WHILE_IDLE, response("200 OK", &[], "{}"), Succeeds, 2),

@@ -35,7 +35,7 @@ impl Customer {
             let batch = batch.clone();
             async move { client.make_batch(&customer, &batch).await }
         };
-        self.partner.send("make_batch", call).await
+        self.partner.send("makeBatch", call).await
     }
 }
 "#;
@@ -234,7 +234,6 @@ fn in_one_document() -> Edits {
                 "DeviceBatch",
                 json!({
                     "origin": { "x-seldom": true, "allOf": [named("ResourceAttributes")] },
-                    "remark": { "x-seldom": true, "type": "string" },
                     "leftAt": { "x-seldom": true, "allOf": [named("PartnerDateTime")] },
                 }),
             ),
@@ -338,7 +337,7 @@ fn of_paths_and_responses() -> Edits {
     };
     let customer = json!({ "$ref": "#/components/parameters/CustomerId" });
     let tracking = json!({ "$ref": "#/components/parameters/BatchTrackingId" });
-    let renamed = json!({ "name": "customerId", "in": "path", "required": true, "schema": { "$ref": "#/components/schemas/CustomerId" } });
+    let renamed = json!({ "name": "header-map", "in": "path", "required": true, "schema": { "$ref": "#/components/schemas/CustomerId" } });
     vec![
         (
             "another version in a path, and a response 2XX alone",
@@ -353,7 +352,7 @@ fn of_paths_and_responses() -> Edits {
             "a response by default alone, and a renamed parameter of the path",
             json!({ "paths": {
             batches: null,
-            "/v1/customers/{customerId}/deviceBatches": {
+            "/v1/customers/{header-map}/deviceBatches": {
                 "parameters": [renamed],
                 "get": { "operationId": "getDeviceBatches", "responses": { "default": response("DeviceBatchCollection") } },
             },
@@ -469,6 +468,11 @@ pub fn that_are_refused() -> Vec<(&'static str, Value, &'static str)> {
             "x-essential that is not true or false",
             members("DeviceBatch", json!({ "status": { "x-essential": "yes" } })),
             "components/schemas/DeviceBatch: status: ",
+        ),
+        (
+            "x-seldom for a text",
+            members("DeviceBatch", json!({ "createdBy": { "x-seldom": true } })),
+            "components/schemas/DeviceBatch: createdBy: ",
         ),
         (
             "x-seldom that is not true or false",
