@@ -79,8 +79,8 @@ impl Application {
         let refusal = refused(received.clone(), &Secrets::new(secrets));
         let is_refused = received.status != http::StatusCode::OK || refusal.code().is_some();
         match ended {
-            // What it says is lost, so it is not known to be final.
-            Err(Failure::Lost(lost)) if refusal.code().is_none() => Err(not_reached(lost)),
+            // What it would have said is not known, so it is not known to be final.
+            Err(Failure::Lost(lost @ Lost::TimedOut)) if refusal.code().is_none() => Err(not_reached(lost)),
             Err(Failure::Undecodable(why)) if is_refused => Err(refusal.caused_by(undecodable(&why))),
             _ if is_refused => Err(refusal),
             Ok(()) => read(&received.body),

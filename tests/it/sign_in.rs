@@ -756,6 +756,25 @@ async fn a_response_of_the_authority_that_is_no_token_is_a_clear_error() {
 }
 
 #[tokio::test]
+async fn a_refused_sign_in_whose_reason_cannot_be_decompressed_says_so() {
+    let refusal = response("400 Bad Request", &[("Content-Encoding", "br")], "nobody-may-see");
+    let server = Server::with_response(refusal).await;
+    let error = upload(&at(cloud(&server), app_only()).build().unwrap()).get().await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Credential, Some(StatusCode::BAD_REQUEST)));
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("cannot be decompressed"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_refused_sign_in_whose_reason_does_not_come_in_time_is_a_timeout() {
+    let head = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 9\r\n\r\n{";
+    let server = Server::with_response(head.to_vec()).await;
+    let builder = at(cloud(&server), app_only()).retry_policy(partner_center_devices::RetryPolicy::none());
+    let partner = builder.attempt_timeout(Duration::from_millis(300)).build().unwrap();
+    let error = upload(&partner).get().await.unwrap_err();
+    assert!(error.is_timeout() && error.is_retryable(), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_redirect_of_the_authority_is_not_followed() {
     let elsewhere = Server::new([token("from-elsewhere")]).await;
     let location = format!("{}/?secret={SECRET}", elsewhere.base_url);
