@@ -97,8 +97,9 @@ fn variant(value: &str) -> Result<syn::Ident, String> {
     variant.ok_or_else(|| format!("{value:?} makes no variant of its own"))
 }
 
-/// Adds what no setting of progenitor's can: the types of `src/`, the table of marks, room for further
-/// members, and calls without their optional arguments.
+/// Does what no setting of progenitor's can: adds the types of `src/`, the table of marks and calls without their
+/// optional arguments; keeps structs open for further members; boxes what is seldom sent; and takes out the header
+/// with the document's version.
 pub(crate) fn adapt(mut client: syn::File, own: &OwnTypes) -> Result<syn::File, Box<dyn Error>> {
     let mut schemas = Vec::new();
     for item in &mut client.items {

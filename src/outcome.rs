@@ -26,10 +26,7 @@ pub(crate) fn classify<T>(
 ) -> Result<Response<T>, Error> {
     match exchanged {
         Err(lost) => Err(no_response("the service", lost, of_transport)),
-        Ok((received, Err(Failure::Lost(lost)))) if received.status.is_success() => {
-            Err(no_response("the service", lost, of_transport).with_received(received))
-        }
-        Ok((received, ended)) if !operation.has_success(received.status) => Err(refused(received, ended)),
+        Ok((received, ended)) if is_refusal(operation, &received, &ended) => Err(refused(received, ended)),
         Ok((mut received, ended)) => {
             received.redact_success(secrets);
             match ended.map(|()| (operation.read)(&received.body)) {
@@ -43,6 +40,12 @@ pub(crate) fn classify<T>(
         }
     }
     .map_err(|error| error.redacted(secrets))
+}
+
+/// Any status but those of a success; unless a 2xx broke off, which may come whole the next time.
+fn is_refusal<T>(operation: &Operation<T>, received: &Received, ended: &Result<(), Failure>) -> bool {
+    let broke_off = matches!(ended, Err(Failure::Lost(_))) && received.status.is_success();
+    !operation.has_success(received.status) && !broke_off
 }
 
 fn of_transport(message: String) -> Error {
